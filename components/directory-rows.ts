@@ -1,0 +1,76 @@
+// The rows of the host's database for a directory. Pure.
+
+import type { Directory } from "../config/directory";
+import { derivedHash, derivedPassword } from "./passwords";
+
+/** What `mail-directory` on the host reads: the article's three tables. */
+export interface DirectoryRows {
+  readonly domains: readonly string[];
+  readonly users: readonly { readonly email: string; readonly crypt: string }[];
+  readonly aliases: readonly { readonly mail: string; readonly destination: string }[];
+}
+
+/** Addresses that every domain answers (RFC 2142 sections 4 and 5; RFC 5321 4.5.1 for postmaster). */
+const requiredNames = ["postmaster", "abuse", "hostmaster", "webmaster"];
+
+/**
+ * Rows in a fixed order, so that the same directory is the same text. Every mailbox gets its identity
+ * row, or a catch-all would take its mail; the required addresses lead to the first mailbox of the
+ * directory unless the configuration says otherwise.
+ */
+export function directoryRows(directory: Directory, secret: string): DirectoryRows {
+  const { domains, mailboxes, aliases } = directory;
+  const configured = new Set([...mailboxes, ...aliases].map(({ address }) => address));
+  const postmaster = mailboxes[0]?.address;
+  const required = domains
+    .flatMap(({ name }) => requiredNames.map((local) => `${local}@${name}`))
+    .filter((address) => postmaster !== undefined && !configured.has(address))
+    .map((address) => ({ mail: address, destination: postmaster ?? "" }));
+  const aliasAddresses = new Set(aliases.map(({ address }) => address));
+  const identities = mailboxes
+    .filter(({ address }) => !aliasAddresses.has(address))
+    .map(({ address }) => ({ mail: address, destination: address }));
+  const given = aliases.flatMap(({ address, destinations }) =>
+    [...new Set(destinations.map(lowerDomain))].map((destination) => ({
+      mail: address,
+      destination,
+    })),
+  );
+  return {
+    domains: domains.map(({ name }) => name).sort(),
+    users: mailboxes
+      .map(({ address, generation, hash }) => ({
+        email: address,
+        crypt: hash ?? derivedHash(secret, { address, generation }),
+      }))
+      .sort((a, b) => compare(a.email, b.email)),
+    aliases: [...required, ...identities, ...given].sort(
+      (a, b) => compare(a.mail, b.mail) || compare(a.destination, b.destination),
+    ),
+  };
+}
+
+/** The derived passwords by address; mailboxes with a hash of their own have none that we know. */
+export function generatedPasswords(
+  { mailboxes }: Directory,
+  secret: string,
+): Record<string, string> {
+  return Object.fromEntries(
+    mailboxes
+      .filter(({ hash }) => hash === undefined)
+      .map(({ address, generation }) => [
+        address,
+        derivedPassword(secret, { address, generation }),
+      ]),
+  );
+}
+
+/** The domain is case-insensitive; a foreign local part may not be (RFC 5321 2.4). */
+function lowerDomain(address: string): string {
+  const at = address.lastIndexOf("@");
+  return address.slice(0, at) + address.slice(at).toLowerCase();
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

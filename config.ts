@@ -1,0 +1,284 @@
+// The one door to the stack configuration: every key, its meaning, its default, and what a change of
+// it costs. Nothing else in the program reads configuration.
+
+import { existsSync, readFileSync } from "node:fs";
+import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
+import { z } from "zod";
+import {
+  contradictions,
+  type Directory,
+  type PlacedDirectory,
+  readEntries,
+} from "./config/directory";
+import {
+  ConfigurationError,
+  fileSource,
+  type Mistake,
+  mistakesOf,
+  stackSource,
+} from "./config/mistakes";
+import {
+  Cidr,
+  CloudflareId,
+  HetznerImage,
+  HetznerLocation,
+  HetznerServerType,
+  Hostname,
+  PasswordHash,
+  SshPublicKey,
+} from "./config/values";
+
+const Host = z.strictObject(
+  {
+    /** Fully qualified name: EHLO, PTR and certificate name. A change renames the server in place; the machine itself takes it with the next generation. */
+    name: Hostname,
+    /** Cloudflare zone of the host name. Default: the zone of the configured domain that the name lies in. */
+    zoneId: CloudflareId.optional(),
+    /** Hetzner location. Addresses and volume are bound to it, so that a change on a live stack is refused. */
+    location: HetznerLocation.default("nbg1"),
+    /** Hetzner server type. A change restarts the server on the same disk; from or to `cax` (ARM) it is replaced. */
+    serverType: HetznerServerType.default("cx23"),
+    /** System image. A change replaces the server. */
+    image: HetznerImage.default("debian-13"),
+    /** Size of the volume in GiB, 10 to 10240. It can grow, never shrink. */
+    volumeSize: z
+      .int("is not a whole number of GiB")
+      .min(10, "is less than Hetzner's smallest volume, 10 GiB")
+      .max(10240, "is more than Hetzner's largest volume, 10240 GiB")
+      .default(20),
+    /** Networks that may reach SSH, in CIDR notation. The program itself connects from here. */
+    adminCidrs: z
+      .array(Cidr, "is not a list of networks, e.g. [203.0.113.7/32]")
+      .min(
+        1,
+        "names no network; without one `pulumi up` cannot reach the host, e.g. [203.0.113.7/32]",
+      ),
+    /** Public keys of the operators. The private half is used through the SSH agent. */
+    sshKeys: z
+      .array(SshPublicKey, "is not a list of SSH public keys")
+      .min(1, "names no key; give the line in ~/.ssh/id_ed25519.pub"),
+    /** Raise it by one to get a new machine with today's user data; mail, passwords and addresses stay. */
+    generation: z.int("is not a whole number").min(1, "is less than 1").default(1),
+  },
+  "is not an object; wanted are at least name, adminCidrs and sshKeys",
+);
+
+const schemas = {
+  host: Host,
+  /** Whether address, volume and mail are worth protecting from deletion. False only for lab and test stacks. */
+  lasting: z.stringbool("is neither true nor false").default(true),
+  /** Ids of existing Cloudflare records that this stack may work beside, after `pulumi import`. */
+  adopt: z.array(CloudflareId, "is not a list of record ids").default([]),
+  /** Hashes given by their owners, by address. Secret. */
+  hashes: z
+    .record(z.string().toLowerCase(), PasswordHash, "is not an object of addresses and hashes")
+    .default({}),
+  /** Directory file (YAML or JSON) with domains, mailboxes and aliases besides those of the stack configuration. */
+  directory: z.string("is not the name of a file").optional(),
+};
+
+/** What a machine is made of, and where it stands. */
+export type HostConfig = Readonly<z.output<typeof Host>> & { readonly zoneId: string };
+
+/** A stack's configuration, checked: nothing that the program later meets is out of its alphabet. */
+export interface StackConfig {
+  readonly host: HostConfig;
+  readonly directory: Directory;
+  /** See `lasting` among the schemas: decides all protection. */
+  readonly lasting: boolean;
+  readonly adopt: readonly string[];
+}
+
+/** Reads and checks the whole configuration; throws `ConfigurationError` with every mistake at once. */
+export function loadConfig(): StackConfig {
+  const namespace = pulumi.getProject();
+  const prefix = `${namespace}:`;
+  const raw = Object.fromEntries(
+    Object.entries(pulumi.runtime.allConfig())
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, value]) => [key.slice(prefix.length), value]),
+  );
+  return parseConfig(raw, {
+    namespace,
+    readFile: (path) => (existsSync(path) ? readFileSync(path, "utf8") : undefined),
+  });
+}
+
+/** Structured values travel as JSON, scalars as they are (`pulumi config set --path` writes both). */
+function decode(text: string): unknown {
+  try {
+    return /^\s*[[{]/.test(text) ? JSON.parse(text) : text;
+  } catch {
+    return text;
+  }
+}
+
+const listKeys = ["domains", "mailboxes", "aliases"];
+
+/** The pure part of `loadConfig`: `raw` holds the namespace's keys, each as the engine hands it over. */
+export function parseConfig(
+  raw: Readonly<Record<string, string>>,
+  { namespace, readFile }: { namespace: string; readFile: (path: string) => string | undefined },
+): StackConfig {
+  const source = stackSource(namespace);
+  const mistakes: Mistake[] = [];
+  const values = Object.fromEntries(Object.entries(raw).map(([key, text]) => [key, decode(text)]));
+
+  const read = <T>(key: string, schema: z.ZodType<T>, secret = false): T | undefined => {
+    const value = values[key];
+    const result = schema.safeParse(value);
+    if (result.success) return result.data;
+    mistakes.push(...mistakesOf(result.error, { value, base: [key], source, secret }));
+    return undefined;
+  };
+
+  const known = [...Object.keys(schemas), ...listKeys];
+  for (const key of Object.keys(values).filter((name) => !known.includes(name))) {
+    mistakes.push({
+      where: source.where([key]),
+      message: `is a key that this program does not know; allowed: ${known.sort().join(", ")}`,
+      cure: source.cure([key], "remove"),
+    });
+  }
+
+  const host = read("host", schemas.host);
+  const lasting = read("lasting", schemas.lasting);
+  const adopt = read("adopt", schemas.adopt);
+  const hashes = read("hashes", schemas.hashes, true);
+  const file = read("directory", schemas.directory);
+
+  const placed = joined([
+    readEntries(values, { source, mistakes }),
+    ...(file === undefined
+      ? []
+      : [readDirectoryFile(file, { text: readFile(file), mistakes, source })]),
+  ]);
+  const withHashes = {
+    ...placed,
+    mailboxes: placed.mailboxes.map((box) => ({
+      ...box,
+      entry: withHash(box.entry, hashes ?? {}),
+    })),
+  };
+  mistakes.push(...contradictions(withHashes), ...strayHashes(placed, hashes ?? {}, source));
+  const directory = entriesOf(withHashes);
+  if (directory.domains.length === 0 && !mistakes.some(({ where }) => where.includes("domains"))) {
+    mistakes.push({
+      where: source.where(["domains"]),
+      message: "names no domain; a mail host needs at least one, with its Cloudflare zone",
+      cure: source.cure(["domains[0].name"], "set"),
+    });
+  }
+  const needsPostmaster =
+    directory.mailboxes.length === 0 && !mistakes.some(({ where }) => where.includes("mailboxes"));
+  if (needsPostmaster) {
+    mistakes.push({
+      where: source.where(["mailboxes"]),
+      message: "names no mailbox; postmaster's mail (RFC 2142) needs one",
+      cure: source.cure(["mailboxes[0].address"], "set"),
+    });
+  }
+  const zoneId = host && (host.zoneId ?? zoneOf(host.name, directory));
+  if (host !== undefined && zoneId === undefined && directory.domains.length > 0) {
+    mistakes.push({
+      where: source.where(["host", "zoneId"]),
+      message: `is missing: "${host.name}" lies in none of the domains (${directory.domains.map(({ name }) => name).join(", ")}), so that its zone must be named`,
+      cure: source.cure(["host", "zoneId"], "set"),
+    });
+  }
+  if (
+    mistakes.length > 0 ||
+    host === undefined ||
+    zoneId === undefined ||
+    lasting === undefined ||
+    adopt === undefined
+  ) {
+    throw new ConfigurationError(mistakes);
+  }
+  return { host: { ...host, zoneId }, directory, lasting, adopt };
+}
+
+function joined(parts: readonly PlacedDirectory[]): PlacedDirectory {
+  return {
+    domains: parts.flatMap(({ domains }) => domains),
+    mailboxes: parts.flatMap(({ mailboxes }) => mailboxes),
+    aliases: parts.flatMap(({ aliases }) => aliases),
+  };
+}
+
+function entriesOf(placed: PlacedDirectory): Directory {
+  return {
+    domains: placed.domains.map(({ entry }) => entry),
+    mailboxes: placed.mailboxes.map(({ entry }) => entry),
+    aliases: placed.aliases.map(({ entry }) => entry),
+  };
+}
+
+function readDirectoryFile(
+  file: string,
+  {
+    text,
+    mistakes,
+    source,
+  }: { text: string | undefined; mistakes: Mistake[]; source: ReturnType<typeof stackSource> },
+): PlacedDirectory {
+  const none: PlacedDirectory = { domains: [], mailboxes: [], aliases: [] };
+  if (text === undefined) {
+    mistakes.push({
+      where: source.where(["directory"]),
+      message: `"${file}" is not a file that can be read, seen from the project's folder`,
+      cure: source.cure(["directory"], "set"),
+    });
+    return none;
+  }
+  try {
+    const content: unknown = /^\s*[[{]/.test(text) ? JSON.parse(text) : parse(text);
+    if (typeof content !== "object" || content === null) throw new Error("it holds no lists");
+    for (const key of Object.keys(content).filter((name) => !listKeys.includes(name))) {
+      mistakes.push({
+        where: `${file}: ${key}`,
+        message: `is a key that a directory does not have; allowed: ${listKeys.join(", ")}`,
+        cure: fileSource(file).cure([key], "remove"),
+      });
+    }
+    return readEntries({ ...content }, { source: fileSource(file), mistakes });
+  } catch (error) {
+    mistakes.push({
+      where: file,
+      message: `cannot be read as YAML or JSON: ${error instanceof Error ? error.message.split("\n")[0] : error}`,
+      cure: `correct it in ${file}`,
+    });
+    return none;
+  }
+}
+
+function withHash<T extends { address: string; hash?: string | undefined }>(
+  mailbox: T,
+  hashes: Readonly<Record<string, string>>,
+): T {
+  const hash = hashes[mailbox.address];
+  return hash === undefined ? mailbox : { ...mailbox, hash };
+}
+
+function strayHashes(
+  placed: PlacedDirectory,
+  hashes: Readonly<Record<string, string>>,
+  source: ReturnType<typeof stackSource>,
+): Mistake[] {
+  const addresses = new Set(placed.mailboxes.map(({ entry }) => entry.address));
+  return Object.keys(hashes)
+    .filter((address) => !addresses.has(address))
+    .map((address) => ({
+      where: source.where(["hashes", address]),
+      message: `"${address}" is not a mailbox`,
+      cure: source.cure(["hashes", address], "remove"),
+    }));
+}
+
+/** The zone of the longest configured domain that the host name lies in. */
+function zoneOf(hostname: string, { domains }: Directory): string | undefined {
+  return [...domains]
+    .sort((a, b) => b.name.length - a.name.length)
+    .find(({ name }) => hostname === name || hostname.endsWith(`.${name}`))?.zoneId;
+}
