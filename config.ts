@@ -204,6 +204,7 @@ function joined(parts: readonly PlacedDirectory[]): PlacedDirectory {
     domains: parts.flatMap(({ domains }) => domains),
     mailboxes: parts.flatMap(({ mailboxes }) => mailboxes),
     aliases: parts.flatMap(({ aliases }) => aliases),
+    domainNames: parts.flatMap(({ domainNames }) => domainNames),
   };
 }
 
@@ -223,7 +224,7 @@ function readDirectoryFile(
     source,
   }: { text: string | undefined; mistakes: Mistake[]; source: ReturnType<typeof stackSource> },
 ): PlacedDirectory {
-  const none: PlacedDirectory = { domains: [], mailboxes: [], aliases: [] };
+  const none: PlacedDirectory = { domains: [], mailboxes: [], aliases: [], domainNames: [] };
   if (text === undefined) {
     mistakes.push({
       where: source.where(["directory"]),

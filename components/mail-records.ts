@@ -80,9 +80,5 @@ export function recordComment(stack: string, reason: string): string {
 /** Whether a comment marks a record of this stack. */
 export function isOurs(stack: string, comment: string | undefined): boolean {
   const mark = recordMark(stack);
-  return (
-    comment !== undefined &&
-    comment.startsWith(mark) &&
-    /^(:| until=)/.test(comment.slice(mark.length))
-  );
+  return comment?.startsWith(mark) && /^(:| until=)/.test(comment.slice(mark.length));
 }

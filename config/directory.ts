@@ -74,6 +74,8 @@ export interface PlacedDirectory {
   readonly domains: readonly Placed<Domain>[];
   readonly mailboxes: readonly Placed<Mailbox>[];
   readonly aliases: readonly Placed<Alias>[];
+  /** Names of all domains, those included whose entry is wrong in another way. */
+  readonly domainNames: readonly string[];
 }
 
 const schemas = { domains: Domain, mailboxes: Mailbox, aliases: Alias };
@@ -106,7 +108,17 @@ export function readEntries(
     domains: read("domains", Domain),
     mailboxes: read("mailboxes", Mailbox),
     aliases: read("aliases", Alias),
+    domainNames: namesOf(lists.domains),
   };
+}
+
+function namesOf(domains: unknown): string[] {
+  return (Array.isArray(domains) ? domains : []).flatMap((value: unknown) => {
+    const name = MailDomainName.safeParse(
+      typeof value === "object" && value !== null ? Reflect.get(value, "name") : undefined,
+    );
+    return name.success ? [name.data] : [];
+  });
 }
 
 /** A hash is a secret even when it is malformed. */
@@ -186,8 +198,8 @@ function withoutPassword({ mailboxes }: PlacedDirectory): Mistake[] {
 
 const domainOf = (address: string) => address.slice(address.lastIndexOf("@") + 1).toLowerCase();
 
-function strangers({ domains, mailboxes, aliases }: PlacedDirectory): Mistake[] {
-  const names = new Set(domains.map(({ entry }) => entry.name));
+function strangers({ domainNames, mailboxes, aliases }: PlacedDirectory): Mistake[] {
+  const names = new Set(domainNames);
   const known = names.size === 0 ? "there is none yet" : `allowed: ${[...names].sort().join(", ")}`;
   return [...mailboxes, ...aliases].flatMap((placed) =>
     names.has(domainOf(placed.entry.address))

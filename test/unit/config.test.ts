@@ -1,0 +1,263 @@
+// What a configuration may say, and what a wrong one is told. Does not prove that a cloud takes it.
+
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { parseConfig } from "../../config";
+import { ConfigurationError } from "../../config/mistakes";
+
+const zone = "09952be409a7d6464cd7661beeeb966e";
+const key =
+  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPgGrprmtOibL6yR3Gb1MdUtBpVrgpSHNWbITkMYBYcQ you@laptop";
+
+const good = {
+  host: { name: "mail.example.test", adminCidrs: ["198.18.0.0/24"], sshKeys: [key] },
+  domains: [{ name: "example.test", zoneId: zone }],
+  mailboxes: [{ address: "alice@example.test", password: "generated" }],
+};
+
+function encode(values: Record<string, unknown>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).map(([k, v]) => [k, typeof v === "string" ? v : JSON.stringify(v)]),
+  );
+}
+
+function read(values: Record<string, unknown>, files: Record<string, string> = {}) {
+  return parseConfig(encode(values), { namespace: "mail-host", readFile: (path) => files[path] });
+}
+
+function mistakesIn(values: Record<string, unknown>, files: Record<string, string> = {}): string[] {
+  try {
+    read(values, files);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    return error.mistakes.map(({ where, message, cure }) => `${where} | ${message} | ${cure}`);
+  }
+}
+
+describe("a good configuration", () => {
+  it("gets a careful administrator's defaults", () => {
+    expect(read(good)).toEqual({
+      host: {
+        name: "mail.example.test",
+        zoneId: zone,
+        location: "nbg1",
+        serverType: "cx23",
+        image: "debian-13",
+        volumeSize: 20,
+        adminCidrs: ["198.18.0.0/24"],
+        sshKeys: [key],
+        generation: 1,
+      },
+      directory: {
+        domains: [{ name: "example.test", zoneId: zone }],
+        mailboxes: [{ address: "alice@example.test", password: "generated", generation: 1 }],
+        aliases: [],
+      },
+      lasting: true,
+      adopt: [],
+    });
+  });
+
+  it("takes domains, mailboxes and aliases from a directory file besides its own", () => {
+    const file =
+      "mailboxes:\n  - address: Bob@Example.test\n    password: generated\naliases:\n  - {address: team@example.test, destinations: [alice@example.test, bob@example.test]}\n";
+    const { directory } = read({ ...good, directory: "people.yaml" }, { "people.yaml": file });
+    expect(directory.mailboxes.map(({ address }) => address)).toEqual([
+      "alice@example.test",
+      "bob@example.test",
+    ]);
+    expect(directory.aliases).toEqual([
+      { address: "team@example.test", destinations: ["alice@example.test", "bob@example.test"] },
+    ]);
+  });
+
+  it("takes a hash made the article's own way from the secret key of hashes", () => {
+    const hash = "$5$0a1b2c3d4e5f67890a1b2c3d4e5f6789$3mYcQmhxRz8G6ZkzX1uV6f1nLZQ2lqk5yqJcR1Vh1d7";
+    const { directory } = read({
+      ...good,
+      mailboxes: [{ address: "alice@example.test" }],
+      hashes: { "alice@example.test": hash },
+    });
+    expect(directory.mailboxes[0]?.hash).toBe(hash);
+  });
+
+  it("allows an alias beside a mailbox when it keeps a copy there", () => {
+    expect(
+      mistakesIn({
+        ...good,
+        aliases: [
+          {
+            address: "alice@example.test",
+            destinations: ["alice@example.test", "a@elsewhere.test"],
+          },
+        ],
+      }),
+    ).toEqual([]);
+  });
+
+  it.each(["dev", "lab"])("stands in Pulumi.%s.yaml", (stack) => {
+    const { config } = parse(readFileSync(`Pulumi.${stack}.yaml`, "utf8"));
+    const values = Object.fromEntries(
+      Object.entries(config).map(([k, v]) => [k.replace("mail-host:", ""), v]),
+    );
+    expect(mistakesIn(values)).toEqual([]);
+  });
+});
+
+describe("a wrong configuration", () => {
+  const cases: [what: string, values: Record<string, unknown>, expected: RegExp][] = [
+    [
+      "no host name",
+      { ...good, host: { ...good.host, name: "mail" } },
+      /^mail-host:host\.name \| "mail" is not a fully qualified host name.*mail\.example\.com.* \| set it with: pulumi config set --path 'mail-host:host\.name' <value>$/,
+    ],
+    [
+      "an address as host name",
+      { ...good, host: { ...good.host, name: "192.0.2.1", zoneId: zone } },
+      /host\.name \| "192\.0\.2\.1" is not/,
+    ],
+    [
+      "an internationalised domain as typed",
+      { ...good, domains: [...good.domains, { name: "bücher.test", zoneId: zone }] },
+      /domains\[1\]\.name \| "bücher\.test" .*xn--bcher-kva\.test/,
+    ],
+    [
+      "no zone id",
+      { ...good, domains: [{ name: "example.test", zoneId: "abc" }] },
+      /domains\[0\]\.zoneId \| "abc" is not a Cloudflare id \(32 hex characters\)/,
+    ],
+    [
+      "a zone id that is missing",
+      { ...good, domains: [{ name: "example.test" }] },
+      /domains\[0\]\.zoneId \| is missing: wanted is a Cloudflare id/,
+    ],
+    [
+      "an address outside the domains",
+      {
+        ...good,
+        mailboxes: [...good.mailboxes, { address: "eve@elsewhere.test", password: "generated" }],
+      },
+      /mailboxes\[1\]\.address \| "eve@elsewhere\.test" is outside the domains of this host; allowed: example\.test/,
+    ],
+    [
+      "a duplicate mailbox",
+      {
+        ...good,
+        mailboxes: [...good.mailboxes, { address: "Alice@example.test", password: "generated" }],
+      },
+      /mailboxes\[1\] \| "alice@example\.test" is a mailbox already, at mail-host:mailboxes\[0\].*config rm --path/,
+    ],
+    [
+      "a duplicate alias",
+      {
+        ...good,
+        aliases: [
+          { address: "a@example.test", destinations: ["alice@example.test"] },
+          { address: "a@example.test", destinations: ["alice@example.test"] },
+        ],
+      },
+      /aliases\[1\] \| "a@example\.test" is a alias already|aliases\[1\] \| "a@example\.test" is an alias already/,
+    ],
+    [
+      "an alias loop",
+      {
+        ...good,
+        aliases: [
+          { address: "a@example.test", destinations: ["b@example.test"] },
+          { address: "b@example.test", destinations: ["a@example.test"] },
+        ],
+      },
+      /aliases\[0\]\.destinations \| leads in a loop: a@example\.test → b@example\.test → a@example\.test/,
+    ],
+    [
+      "a mailbox with neither hash nor generated password",
+      { ...good, mailboxes: [{ address: "alice@example.test" }] },
+      /mailboxes\[0\]\.password \| "alice@example\.test" has neither a hash nor a generated password/,
+    ],
+    [
+      "a catch-all to nowhere",
+      { ...good, aliases: [{ address: "@example.test", destinations: ["nobody@example.test"] }] },
+      /aliases\[0\]\.destinations \| the catch-all "@example\.test" leads to "nobody@example\.test", which is neither a mailbox nor an alias here/,
+    ],
+    [
+      "an alias that would take a mailbox's mail",
+      { ...good, aliases: [{ address: "alice@example.test", destinations: ["a@elsewhere.test"] }] },
+      /is a mailbox already, and this alias would take its mail away/,
+    ],
+    [
+      "an unknown key",
+      { ...good, colour: "blue" },
+      /^mail-host:colour \| is a key that this program does not know; allowed: adopt, aliases, .* \| remove it with: pulumi config rm --path 'mail-host:colour'$/,
+    ],
+    [
+      "an unknown key inside host",
+      { ...good, host: { ...good.host, colour: "blue" } },
+      /^mail-host:host\.colour \| is a key that this program does not know/,
+    ],
+    [
+      "an unknown location",
+      { ...good, host: { ...good.host, location: "mars1" } },
+      /host\.location \| "mars1" is not a Hetzner location; allowed: fsn1, nbg1/,
+    ],
+    [
+      "a network with host bits",
+      { ...good, host: { ...good.host, adminCidrs: ["203.0.113.7/24"] } },
+      /host\.adminCidrs\[0\] \| "203\.0\.113\.7\/24" is not a network/,
+    ],
+    [
+      "no network for SSH",
+      { ...good, host: { ...good.host, adminCidrs: [] } },
+      /host\.adminCidrs \| \[\] names no network/,
+    ],
+    [
+      "a hash for a stranger",
+      { ...good, hashes: { "eve@example.test": `{SSHA512}${"A".repeat(88)}` } },
+      /hashes\["eve@example\.test"\] \| "eve@example\.test" is not a mailbox/,
+    ],
+    [
+      "a host outside every domain without its zone",
+      { ...good, host: { ...good.host, name: "mx.other.test" } },
+      /host\.zoneId \| is missing: "mx\.other\.test" lies in none of the domains/,
+    ],
+    [
+      "a missing directory file",
+      { ...good, directory: "gone.yaml" },
+      /mail-host:directory \| "gone\.yaml" is not a file that can be read/,
+    ],
+  ];
+
+  it.each(cases)(
+    "is told of %s: the key, the value, what is allowed, the cure",
+    (_what, values, expected) => {
+      const found = mistakesIn(values);
+      expect(found).toHaveLength(1);
+      expect(found[0]).toMatch(expected);
+    },
+  );
+
+  it("is told of all its mistakes at once", () => {
+    const values = {
+      host: { ...good.host, name: "mail", location: "mars1" },
+      domains: good.domains,
+      mailboxes: [{ address: "x@y" }, ...good.mailboxes],
+      colour: "blue",
+    };
+    expect(mistakesIn(values)).toHaveLength(4);
+  });
+
+  it("never shows a hash that it refuses", () => {
+    const secret = "$1$secretsalt$secretdigest";
+    expect(
+      mistakesIn({ ...good, mailboxes: [{ address: "alice@example.test", hash: secret }] }).join(),
+    ).not.toContain("secret");
+    expect(
+      mistakesIn({
+        ...good,
+        mailboxes: [{ address: "alice@example.test" }],
+        hashes: { "alice@example.test": secret },
+      }).join(),
+    ).not.toContain("secretd");
+  });
+});
