@@ -80,5 +80,6 @@ export function recordComment(stack: string, reason: string): string {
 /** Whether a comment marks a record of this stack. */
 export function isOurs(stack: string, comment: string | undefined): boolean {
   const mark = recordMark(stack);
-  return comment?.startsWith(mark) && /^(:| until=)/.test(comment.slice(mark.length));
+  if (comment === undefined || !comment.startsWith(mark)) return false;
+  return /^(:| until=)/.test(comment.slice(mark.length));
 }

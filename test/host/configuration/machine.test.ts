@@ -1,0 +1,92 @@
+// What the running machine says of itself: identity, secrets, ports.
+
+import { describe, expect, it } from "vitest";
+import { deliver, fetchMail, token, withMailbox } from "../../support/mail";
+import { isOpen, onHost, target } from "../../support/target";
+
+const domain = target.hostname.split(".").slice(1).join(".");
+
+describe("the machine", () => {
+  it("has the article's virtual user, who owns the mail", () => {
+    expect(
+      onHost("id -u virtual; id -g virtual; stat -L -c '%U:%G %u:%g' /var/spool/mail/virtual")
+        .trim()
+        .split("\n"),
+    ).toEqual(["5000", "5000", "virtual:virtual 5000:5000"]);
+    expect(onHost("getent passwd virtual")).toContain("nologin");
+  });
+
+  it("calls itself by its full name everywhere", () => {
+    expect(onHost("hostname --fqdn; postconf -h myhostname").trim().split("\n")).toEqual([
+      target.hostname,
+      target.hostname,
+    ]);
+  });
+
+  it.each(["ipv4", "ipv6"] as const)("opens only the intended ports over %s", (family) => {
+    const ports = [
+      21, 22, 25, 53, 80, 110, 111, 143, 443, 465, 587, 993, 995, 2000, 3306, 4190, 5432, 8080,
+      11334,
+    ];
+    expect(ports.filter((port) => isOpen(target[family], port))).toEqual([22, 25, 465, 587, 993]);
+  });
+
+  it("has reached mail-ready.target", () => {
+    expect(onHost("systemctl is-active mail-ready.target").trim()).toBe("active");
+    expect(onHost("systemctl --failed --no-legend --plain").trim()).toBe("");
+  });
+});
+
+describe("the generated database password", () => {
+  it("is the one in the state", () => {
+    expect(target.databasePassword).toMatch(/^[A-Za-z0-9]{32}$/);
+    expect(
+      onHost(`grep -l -F -f - /etc/postfix/sql_alias.cf`, target.databasePassword).trim(),
+    ).toBe("/etc/postfix/sql_alias.cf");
+    expect(
+      onHost(
+        `cat > /run/p.cnf && chmod 600 /run/p.cnf && mariadb --defaults-file=/run/p.cnf -N -e 'select count(*) from maildb.domains'; rm /run/p.cnf`,
+        `[client]\nuser=mail\npassword=${target.databasePassword}\n`,
+      ).trim(),
+    ).toBe("2");
+  });
+
+  it("stands in no log, process list, or world-readable file", () => {
+    expect(target.engineLog).not.toContain(target.databasePassword);
+    const look = [
+      "journalctl --no-pager | grep -c -F -f /run/needle",
+      "ps -eo args | grep -v grep | grep -c -F -f /run/needle",
+      "find / -xdev \\( -path /proc -o -path /sys \\) -prune -o -type f -perm -o+r -size -4M -print0 | xargs -0 grep -l -F -f /run/needle 2>/dev/null | wc -l",
+    ];
+    const script = `umask 077; cat > /run/needle; ${look.map((command) => `${command} || true`).join("; ")}; rm /run/needle`;
+    expect(onHost(script, target.databasePassword).trim().split("\n")).toEqual(["0", "0", "0"]);
+  });
+
+  it("may read and nothing else", () => {
+    const grants = onHost(`mariadb -N -e "show grants for 'mail'@'localhost'"`);
+    expect(grants).toMatch(/GRANT SELECT ON `maildb`\.\* TO `mail`@`localhost`/);
+    expect(grants).not.toMatch(/INSERT|UPDATE|DELETE|ALL PRIVILEGES/);
+  });
+});
+
+describe("a login", () => {
+  it("works with a hash made the article's own way", async () => {
+    const user = "dave@second.test";
+    const subject = token();
+    await deliver({ to: user, subject });
+    expect(await fetchMail({ user, password: "the article's own way", subject })).toContain(
+      subject,
+    );
+    expect(
+      onHost(
+        `mariadb -N maildb -e "select crypt like '\\$5\\$%' from users where email='${user}'"`,
+      ).trim(),
+    ).toBe("1");
+  });
+
+  it("with a wrong password is refused over IMAPS", async () => {
+    await expect(
+      withMailbox({ user: `alice@${domain}`, password: "wrong" }, async () => true),
+    ).rejects.toThrow();
+  });
+});

@@ -1,0 +1,143 @@
+// The stack over time, on the real engine and the emulated clouds: nothing changes by itself, a new
+// machine keeps everything, and nothing is left behind. Runs last, since it ends the stack.
+
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { parseDocument } from "yaml";
+import { openLab } from "../../lab/lab";
+
+const lab = openLab(process.env.MAIL_HOST_LAB);
+const host = "mail.example.test";
+
+async function pulumi(...args: string[]): Promise<string> {
+  const { stdout, stderr, status } = await lab.pulumi(args);
+  if (status !== 0)
+    throw new Error(`pulumi ${args.join(" ")} ended with ${status}\n${stdout}\n${stderr}`);
+  return stdout;
+}
+
+async function onHost(command: string): Promise<string> {
+  const { stdout, stderr, status } = await lab.exec(host, ["bash", "-c", command]);
+  if (status !== 0) throw new Error(`${command} ended with ${status}\n${stdout}\n${stderr}`);
+  return stdout.trim();
+}
+
+async function outputs(): Promise<Record<string, unknown>> {
+  return JSON.parse(await pulumi("stack", "output", "--json", "--show-secrets"));
+}
+
+/** What must outlive a machine. */
+async function lasting() {
+  return {
+    mail: await onHost(
+      "cd /var/mail/virtual && find . -type f -path '*/new/*' -o -type f -path '*/cur/*' | xargs -r sha256sum | sed 's/:2,.*//' | cut -d' ' -f1 | sort",
+    ),
+    users: await onHost("mariadb -N maildb -e 'select * from users order by email'"),
+    hostKey: await onHost("ssh-keyscan -t ed25519 127.0.0.1 2>/dev/null"),
+    certificate: await onHost(
+      "openssl s_client -connect 127.0.0.1:993 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256",
+    ),
+    outputs: await outputs(),
+  };
+}
+
+/** The lab's configuration with `host.generation` raised, as a file of its own. */
+function nextGeneration(): string {
+  const document = parseDocument(readFileSync("Pulumi.lab.yaml", "utf8"));
+  document.setIn(["config", "mail-host:host", "generation"], 2);
+  const file = join(mkdtempSync(join(tmpdir(), "mail-host-")), "Pulumi.lab.yaml");
+  writeFileSync(file, document.toString());
+  return file;
+}
+
+describe("a stack that is up", () => {
+  it("does not change in a second `pulumi up`", async () => {
+    const result = await pulumi("up", "--yes", "--skip-preview", "--expect-no-changes");
+    expect(result).not.toMatch(/\b(created|updated|replaced|deleted)\b/);
+  });
+
+  it("shows no change after a refresh", async () => {
+    await pulumi("refresh", "--yes", "--skip-preview");
+    await pulumi("preview", "--expect-no-changes");
+  });
+
+  it("does not show the database password in a preview", async () => {
+    const state = JSON.parse(await pulumi("stack", "export", "--show-secrets"));
+    const password = state.deployment.resources.find((r: { urn: string }) =>
+      r.urn.endsWith("mail-host-database-password"),
+    ).outputs.result;
+    const text = typeof password === "string" ? password : JSON.parse(password.plaintext);
+    expect(text).toMatch(/^[A-Za-z0-9]{32}$/);
+    expect(await pulumi("preview", "--diff", "--json")).not.toContain(text);
+  });
+});
+
+describe("a new generation of the host", () => {
+  let before: Awaited<ReturnType<typeof lasting>>;
+  beforeAll(async () => {
+    before = await lasting();
+    expect(before.mail).not.toBe("");
+    await onHost("touch /root/of-the-old-machine");
+    await pulumi("up", "--yes", "--skip-preview", "--config-file", nextGeneration());
+  });
+
+  it("is another machine", async () => {
+    expect(await onHost("test -e /root/of-the-old-machine && echo old || echo new")).toBe("new");
+  });
+
+  it("keeps mail, passwords, host key, certificate, addresses and records", async () => {
+    expect(await lasting()).toEqual(before);
+  });
+
+  it("changes nothing in the `pulumi up` after it", async () => {
+    await pulumi(
+      "up",
+      "--yes",
+      "--skip-preview",
+      "--expect-no-changes",
+      "--config-file",
+      nextGeneration(),
+    );
+  });
+});
+
+describe("`pulumi destroy`", () => {
+  it("leaves nothing in either cloud, on the name server or on the machine", async () => {
+    await pulumi("destroy", "--yes", "--skip-preview");
+    const { machines, apis } = await lab.status();
+    expect(machines).toEqual([]);
+    const api = async (url: string, token: string) => {
+      const { stdout } = await lab.inNetwork([
+        "curl",
+        "-sS",
+        "-H",
+        `Authorization: Bearer ${token}`,
+        url,
+      ]);
+      return JSON.parse(stdout);
+    };
+    const hcloudToken = "0".repeat(64);
+    for (const kind of ["servers", "primary_ips", "volumes", "firewalls", "ssh_keys"]) {
+      expect((await api(`${apis.hcloud}/${kind}`, hcloudToken))[kind]).toEqual([]);
+    }
+    for (const zone of ["09952be409a7d6464cd7661beeeb966e", "8319fcd1d822979e21ecc5e09ddd04f6"]) {
+      expect(
+        (await api(`${apis.cloudflare}/zones/${zone}/dns_records`, "0".repeat(40))).result,
+      ).toEqual([]);
+    }
+    const { stdout } = await lab.inNetwork(["dig", "+short", "example.test", "MX"]);
+    expect(stdout.trim()).toBe("");
+  });
+
+  it("is followed by a `down` that leaves nothing on this machine", async () => {
+    const name = (await lab.status()).name;
+    await lab.down();
+    const left = (path: string) =>
+      readFileSync(path, "utf8")
+        .split("\n")
+        .filter((line) => line.includes(`mail-host-lab/${name}/`));
+    expect(left("/proc/self/mountinfo")).toEqual([]);
+  });
+});

@@ -1,0 +1,169 @@
+// One mail tool for all tests: deliver as a stranger, submit as a user, fetch as a user, talk SMTP by hand.
+
+import { once } from "node:events";
+import { connect } from "node:net";
+import { createInterface } from "node:readline";
+import { ImapFlow } from "imapflow";
+import { createTransport } from "nodemailer";
+import { target } from "./target";
+
+/** Unique word for a subject, so that a test finds its own mail. */
+export function token(): string {
+  return `t${Date.now().toString(36)}${Math.random().toString(36).slice(2, 8)}`;
+}
+
+/** What a server said: the code of the last line, and all of it. */
+export interface Reply {
+  readonly code: number;
+  readonly text: string;
+}
+
+/** Says each line after the former was answered; all replies, the greeting first. */
+export async function smtpDialogue(
+  lines: readonly string[],
+  {
+    address = target.ipv4,
+    port = 25,
+    from = target.elsewhere.ipv4,
+  }: { address?: string; port?: number; from?: string } = {},
+): Promise<Reply[]> {
+  const socket = connect({ host: address, port, localAddress: from });
+  socket.setTimeout(60_000, () =>
+    socket.destroy(new Error(`no answer from ${address}:${port} for a minute`)),
+  );
+  await once(socket, "connect");
+  const replies: Reply[] = [];
+  const todo = [...lines];
+  let text = "";
+  for await (const line of createInterface({ input: socket })) {
+    text += `${line}\n`;
+    if (/^\d{3}-/.test(line)) continue;
+    replies.push({ code: Number(line.slice(0, 3)), text });
+    text = "";
+    const next = todo.shift();
+    if (next === undefined) break;
+    socket.write(`${next}\r\n`);
+  }
+  socket.destroy();
+  return replies;
+}
+
+/** A mail from elsewhere, handed to port 25 as any other mail server would; the reply to each step. */
+export async function deliver({
+  to,
+  subject,
+  from = `sender@${target.elsewhere.domain}`,
+  family = 4,
+}: {
+  to: string;
+  subject: string;
+  from?: string;
+  family?: 4 | 6;
+}): Promise<Reply[]> {
+  const address = family === 4 ? target.ipv4 : target.ipv6;
+  const source = family === 4 ? target.elsewhere.ipv4 : target.elsewhere.ipv6;
+  const message = `From: <${from}>\r\nTo: <${to}>\r\nSubject: ${subject}\r\nMessage-ID: <${subject}@${target.elsewhere.domain}>\r\nDate: ${new Date().toUTCString().replace("GMT", "+0000")}\r\n\r\nHello.\r\n.`;
+  const lines = [
+    `EHLO mx.${target.elsewhere.domain}`,
+    `MAIL FROM:<${from}>`,
+    `RCPT TO:<${to}>`,
+    "DATA",
+    message,
+    "QUIT",
+  ];
+  return smtpDialogue(lines, { address, from: source });
+}
+
+/** Submits with a login; resolves with the last reply, rejects with the server's refusal. */
+export async function submit({
+  user,
+  password,
+  from = user,
+  to,
+  subject,
+  port = 465,
+  headerFrom = from,
+}: {
+  user: string;
+  password: string;
+  from?: string;
+  to: string;
+  subject: string;
+  port?: 465 | 587;
+  headerFrom?: string;
+}): Promise<string> {
+  const transport = createTransport({
+    host: target.ipv4,
+    port,
+    secure: port === 465,
+    requireTLS: true,
+    tls: { rejectUnauthorized: false, servername: target.hostname },
+    auth: { user, pass: password },
+  });
+  try {
+    const info = await transport.sendMail({
+      envelope: { from, to },
+      from: headerFrom,
+      to,
+      subject,
+      text: "Hello.",
+    });
+    return info.response;
+  } finally {
+    transport.close();
+  }
+}
+
+/** Opens a mailbox over IMAPS, runs `use`, logs out. Rejects when the login is refused. */
+export async function withMailbox<T>(
+  { user, password, family = 4 }: { user: string; password: string; family?: 4 | 6 },
+  use: (client: ImapFlow) => Promise<T>,
+): Promise<T> {
+  const client = new ImapFlow({
+    host: family === 4 ? target.ipv4 : target.ipv6,
+    port: 993,
+    secure: true,
+    servername: target.hostname,
+    tls: { rejectUnauthorized: false },
+    auth: { user, pass: password },
+    logger: false,
+  });
+  await client.connect();
+  try {
+    await client.mailboxOpen("INBOX");
+    return await use(client);
+  } finally {
+    await client.logout();
+  }
+}
+
+/** Waits until a mail with this subject is in the mailbox; its source. IMAP IDLE would hide a lost mail no better. */
+export async function fetchMail({
+  user,
+  password,
+  subject,
+  seconds = 60,
+  family = 4,
+}: {
+  user: string;
+  password: string;
+  subject: string;
+  seconds?: number;
+  family?: 4 | 6;
+}): Promise<string> {
+  const deadline = Date.now() + seconds * 1000;
+  return withMailbox({ user, password, family }, async (client) => {
+    for (;;) {
+      const found = await client.search({ header: { subject } }, { uid: true });
+      const uid = Array.isArray(found) ? found.at(-1) : undefined;
+      if (uid !== undefined) {
+        const message = await client.fetchOne(String(uid), { source: true }, { uid: true });
+        if (message !== false && message.source !== undefined)
+          return message.source.toString("utf8");
+      }
+      if (Date.now() > deadline)
+        throw new Error(`no mail with subject ${subject} for ${user} within ${seconds} s`);
+      await client.noop();
+    }
+  });
+}
