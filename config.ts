@@ -16,6 +16,7 @@ import {
   fileSource,
   type Mistake,
   mistakesOf,
+  type Source,
   stackSource,
 } from "./config/mistakes";
 import {
@@ -90,9 +91,11 @@ export interface StackConfig {
   readonly adopt: readonly string[];
 }
 
+/** Fixed, so that `pulumi new` may name the project as its owner likes. */
+const namespace = "mail-host";
+
 /** Reads and checks the whole configuration; throws `ConfigurationError` with every mistake at once. */
 export function loadConfig(): StackConfig {
-  const namespace = pulumi.getProject();
   const prefix = `${namespace}:`;
   const raw = Object.fromEntries(
     Object.entries(pulumi.runtime.allConfig())
@@ -100,7 +103,6 @@ export function loadConfig(): StackConfig {
       .map(([key, value]) => [key.slice(prefix.length), value]),
   );
   return parseConfig(raw, {
-    namespace,
     readFile: (path) => (existsSync(path) ? readFileSync(path, "utf8") : undefined),
   });
 }
@@ -114,16 +116,56 @@ function decode(text: string): unknown {
   }
 }
 
+/**
+ * `pulumi new` can only ask for flat keys: there a path such as `host.name` or `domains[0].zoneId` is a
+ * key of its own, and means what `pulumi config set --path` would have written.
+ */
+function unfold(
+  raw: Readonly<Record<string, string>>,
+  mistakes: Mistake[],
+): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  const isPath = (key: string) => /[.[]/.test(key);
+  for (const [key, text] of Object.entries(raw)) if (!isPath(key)) values[key] = decode(text);
+  for (const [key, text] of Object.entries(raw).filter(([name]) => isPath(name))) {
+    const path = key.split(/[.[\]]+/).filter((part) => part !== "");
+    if (!setAt(values, path, decode(text))) {
+      mistakes.push({
+        where: `${namespace}:${key}`,
+        message: "is set twice: as a key of its own, and inside the structure that it names",
+        cure: `remove one with: pulumi config rm '${namespace}:${key}'`,
+      });
+    }
+  }
+  return values;
+}
+
+/** Sets the value at the path, making objects and lists on the way; false when something stands there. */
+function setAt(
+  container: object,
+  [first = "", ...rest]: readonly string[],
+  value: unknown,
+): boolean {
+  const existing: unknown = Object.hasOwn(container, first)
+    ? Reflect.get(container, first)
+    : undefined;
+  if (rest.length === 0) return existing === undefined && Reflect.set(container, first, value);
+  const inner = existing ?? (/^\d+$/.test(rest[0] ?? "") ? [] : {});
+  if (typeof inner !== "object") return false;
+  Reflect.set(container, first, inner);
+  return setAt(inner, rest, value);
+}
+
 const listKeys = ["domains", "mailboxes", "aliases"];
 
 /** The pure part of `loadConfig`: `raw` holds the namespace's keys, each as the engine hands it over. */
 export function parseConfig(
   raw: Readonly<Record<string, string>>,
-  { namespace, readFile }: { namespace: string; readFile: (path: string) => string | undefined },
+  { readFile }: { readFile: (path: string) => string | undefined },
 ): StackConfig {
   const source = stackSource(namespace);
   const mistakes: Mistake[] = [];
-  const values = Object.fromEntries(Object.entries(raw).map(([key, text]) => [key, decode(text)]));
+  const values = unfold(raw, mistakes);
 
   const read = <T>(key: string, schema: z.ZodType<T>, secret = false): T | undefined => {
     const value = values[key];
@@ -218,11 +260,7 @@ function entriesOf(placed: PlacedDirectory): Directory {
 
 function readDirectoryFile(
   file: string,
-  {
-    text,
-    mistakes,
-    source,
-  }: { text: string | undefined; mistakes: Mistake[]; source: ReturnType<typeof stackSource> },
+  { text, mistakes, source }: { text: string | undefined; mistakes: Mistake[]; source: Source },
 ): PlacedDirectory {
   const none: PlacedDirectory = { domains: [], mailboxes: [], aliases: [], domainNames: [] };
   if (text === undefined) {
@@ -265,7 +303,7 @@ function withHash<T extends { address: string; hash?: string | undefined }>(
 function strayHashes(
   placed: PlacedDirectory,
   hashes: Readonly<Record<string, string>>,
-  source: ReturnType<typeof stackSource>,
+  source: Source,
 ): Mistake[] {
   const addresses = new Set(placed.mailboxes.map(({ entry }) => entry.address));
   return Object.keys(hashes)

@@ -14,6 +14,7 @@ export default defineConfig({
       { test: { name: "lab", include: ["test/lab/**/*.test.ts"], ...booted } },
       { test: { name: "syntax", include: ["test/syntax/**/*.test.ts"], ...booted } },
       { test: { name: "host", include: ["test/host/**/*.test.ts"], ...booted } },
+      { test: { name: "lifecycle", include: ["test/lifecycle/**/*.test.ts"], ...booted } },
     ],
   },
 });

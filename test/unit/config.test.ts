@@ -23,7 +23,7 @@ function encode(values: Record<string, unknown>): Record<string, string> {
 }
 
 function read(values: Record<string, unknown>, files: Record<string, string> = {}) {
-  return parseConfig(encode(values), { namespace: "mail-host", readFile: (path) => files[path] });
+  return parseConfig(encode(values), { readFile: (path) => files[path] });
 }
 
 function mistakesIn(values: Record<string, unknown>, files: Record<string, string> = {}): string[] {
@@ -81,6 +81,20 @@ describe("a good configuration", () => {
       hashes: { "alice@example.test": hash },
     });
     expect(directory.mailboxes[0]?.hash).toBe(hash);
+  });
+
+  it("reads the flat keys that `pulumi new` asks for as paths", () => {
+    const flat = {
+      "host.name": "mail.example.test",
+      "host.adminCidrs[0]": "198.18.0.0/24",
+      "host.sshKeys[0]": key,
+      "domains[0].name": "example.test",
+      "domains[0].zoneId": zone,
+      "mailboxes[0].address": "alice@example.test",
+      "mailboxes[0].password": "generated",
+    };
+    expect(read(flat)).toEqual(read(good));
+    expect(mistakesIn({ ...flat, host: good.host })).toHaveLength(3);
   });
 
   it("allows an alias beside a mailbox when it keeps a copy there", () => {

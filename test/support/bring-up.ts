@@ -1,0 +1,34 @@
+// Brings the host up in a lab for the host tests, through the unmodified program, and writes what they
+// need to know of it to the file that is named as the only argument.
+
+import { writeFileSync } from "node:fs";
+import { openLab } from "../../lab/lab";
+
+async function main([file = ""]: readonly string[]): Promise<void> {
+  const lab = openLab(process.env.MAIL_HOST_LAB);
+  await lab.up();
+  const up = await lab.pulumiOrThrow(["up", "--yes"], { show: true });
+  const outputs = JSON.parse(
+    (await lab.pulumiOrThrow(["stack", "output", "--json", "--show-secrets"])).stdout,
+  );
+  const state = JSON.parse((await lab.pulumiOrThrow(["stack", "export", "--show-secrets"])).stdout);
+  const password = state.deployment.resources.find(({ urn }: { urn: string }) =>
+    urn.endsWith("::mail-host-database-password"),
+  ).outputs.result;
+  const { elsewhere } = await lab.status();
+  writeFileSync(
+    file,
+    JSON.stringify({
+      ...outputs,
+      databasePassword: typeof password === "string" ? password : JSON.parse(password.plaintext),
+      engineLog: up.stdout + up.stderr,
+      elsewhere,
+    }),
+    { mode: 0o600 },
+  );
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});
