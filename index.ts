@@ -11,7 +11,7 @@ import {
 import { MailAddress } from "./components/mail-address";
 import { MailDirectory } from "./components/mail-directory";
 import { MailDomain } from "./components/mail-domain";
-import { MailHost } from "./components/mail-host";
+import { checkUserData, MailHost } from "./components/mail-host";
 import { domainRecords, hostRecords } from "./components/mail-records";
 import { loadConfig } from "./config";
 import { ConfigurationError } from "./config/mistakes";
@@ -22,12 +22,14 @@ type PublishedRecord = Pick<ExistingRecord, "name" | "type"> & { value: string; 
 async function main() {
   const stack = pulumi.getStack();
   const config = loadConfig();
+  const { host, directory, lasting } = config;
+  const hostname = host.name;
+  const postmaster = `postmaster@${directory.domains[0]?.name ?? hostname}`;
+  checkUserData({ hostname, postmaster });
   const existing = await readExisting(config, stack);
   const mistakes = conflicts(config, stack, existing);
   if (mistakes.length > 0) throw new ConfigurationError(mistakes);
 
-  const { host, directory, lasting } = config;
-  const hostname = host.name;
   const labels = stackLabels(stack);
   const importsAt = (name: string, types: readonly string[]) =>
     Object.fromEntries(
@@ -48,7 +50,7 @@ async function main() {
   const mailHost = new MailHost("mail-host", {
     host,
     address,
-    postmaster: `postmaster@${directory.domains[0]?.name ?? hostname}`,
+    postmaster,
     lasting,
     labels,
     foreignSshKeys: existing.foreignSshKeys,

@@ -65,6 +65,20 @@ export function architectureOf(serverType: string): "arm" | "x86" {
   return serverType.startsWith("cax") ? "arm" : "x86";
 }
 
+/**
+ * Renders user data with values as long as they get, so that what is too large is refused before
+ * anything is created. Throws what `renderUserData` throws.
+ */
+export function checkUserData(settings: { hostname: string; postmaster: string }): void {
+  renderUserData({
+    ...settings,
+    volumeDevice: "/dev/disk/by-id/scsi-0HC_Volume_999999999999",
+    databasePassword: "x".repeat(databasePasswordLength),
+  });
+}
+
+const databasePasswordLength = 32;
+
 function script(name: string): string {
   return readFileSync(join(__dirname, "scripts", name), "utf8");
 }
@@ -119,7 +133,7 @@ export class MailHost extends pulumi.ComponentResource {
 
     const databasePassword = new random.RandomPassword(
       `${name}-database-password`,
-      { length: 32, special: false },
+      { length: databasePasswordLength, special: false },
       child,
     );
 
