@@ -1,0 +1,110 @@
+// Runs the Pulumi engine against a lab: inside its network, with its clouds, its agent and a state of
+// its own. Nothing of the caller's cloud credentials is passed on.
+
+import { access, mkdir, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { LabStatus } from "./control";
+import { ensureEngine } from "./engine/install";
+import { attempt, type Finished, run, runOnTerminal } from "./host/run";
+import { inNetwork } from "./network/namespaces";
+import type { LabPaths } from "./paths";
+
+/** Tokens of the shape that the providers ask for; the emulators take any. */
+export const labTokens = {
+  hcloud: "lab".padEnd(64, "0"),
+  cloudflare: "lab".padEnd(40, "0"),
+} as const;
+
+const projectFolder = resolve(__dirname, "..");
+
+async function folderOfProject(): Promise<string> {
+  const here = process.cwd();
+  const isProject = await access(join(here, "Pulumi.yaml")).then(
+    () => true,
+    () => false,
+  );
+  return isProject ? here : projectFolder;
+}
+
+const stackOf = (args: readonly string[]): string | undefined => {
+  const joined = args.find((arg) => arg.startsWith("--stack="))?.slice("--stack=".length);
+  const at = args.findIndex((arg) => arg === "--stack" || arg === "-s");
+  return joined ?? (at < 0 ? undefined : args[at + 1]);
+};
+
+/** Environment of the engine in a lab, without what this process happens to have for real clouds. */
+export function engineEnvironment(
+  paths: LabPaths,
+  status: LabStatus,
+  engine: Readonly<Record<string, string>>,
+): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(
+    ([name]) => !/^(HCLOUD|CLOUDFLARE|PULUMI|HETZNER)_|^https?_proxy$/i.test(name),
+  );
+  return {
+    ...Object.fromEntries(own),
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    ...engine,
+    HCLOUD_ENDPOINT: status.apis.hcloud,
+    HCLOUD_TOKEN: labTokens.hcloud,
+    CLOUDFLARE_BASE_URL: status.apis.cloudflare,
+    CLOUDFLARE_API_TOKEN: labTokens.cloudflare,
+    SSH_AUTH_SOCK: paths.agent,
+    PULUMI_BACKEND_URL: `file://${paths.pulumi}`,
+    PULUMI_CONFIG_PASSPHRASE: "lab",
+    MAIL_HOST_LAB: paths.name,
+  };
+}
+
+interface Call {
+  readonly argv: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+  readonly cwd: string;
+}
+
+async function prepare(paths: LabPaths, status: LabStatus, args: readonly string[]): Promise<Call> {
+  const engine = await ensureEngine((line) => process.stderr.write(`${line}\n`));
+  const cwd = await folderOfProject();
+  await mkdir(paths.pulumi, { recursive: true });
+  const place = (argv: readonly string[]) =>
+    status.machinesPossible ? inNetwork(paths, argv) : [...argv];
+  const environment = engineEnvironment(paths, status, engine.environment);
+  const stack = stackOf(args) ?? process.env.PULUMI_STACK ?? "lab";
+  const known = join(paths.pulumi, `.known-${stack.replaceAll("/", "_")}`);
+  const isKnown = await access(known).then(
+    () => true,
+    () => false,
+  );
+  if (!isKnown) {
+    const select = ["stack", "select", "--create", "--non-interactive", stack];
+    await run(place([engine.pulumi, ...select]), { environment, cwd });
+    await writeFile(known, "");
+  }
+  return {
+    argv: place([engine.pulumi, ...args]),
+    environment:
+      stackOf(args) === undefined ? { ...environment, PULUMI_STACK: stack } : environment,
+    cwd,
+  };
+}
+
+/** Runs `pulumi` on this terminal and returns its exit status. */
+export async function pulumiOnTerminal(
+  paths: LabPaths,
+  status: LabStatus,
+  args: readonly string[],
+): Promise<number> {
+  const call = await prepare(paths, status, args);
+  return runOnTerminal(call.argv, call.environment, call.cwd);
+}
+
+/** Runs `pulumi` and returns what it printed. */
+export async function pulumiCaptured(
+  paths: LabPaths,
+  status: LabStatus,
+  args: readonly string[],
+  show: boolean,
+): Promise<Finished> {
+  const { argv, environment, cwd } = await prepare(paths, status, args);
+  return attempt(argv, { environment, cwd, timeoutSeconds: 3600, show });
+}

@@ -1,0 +1,150 @@
+// The Debian 13 image that machines start from: what Hetzner's `debian-13` brings, none of the
+// program's packages, and in a few files whatever must differ from the world.
+
+import { createHash } from "node:crypto";
+import { access, chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { attempt, run } from "../host/run";
+import { packages, packagesPort } from "../network/addresses";
+import { inNetwork } from "../network/namespaces";
+import { cacheFolder, type LabPaths } from "../paths";
+
+const debianPackages = [
+  "systemd-sysv",
+  "dbus",
+  "libpam-systemd",
+  "udev",
+  "kmod",
+  "cloud-init",
+  "netplan.io",
+  "systemd-resolved",
+  "openssh-server",
+  "ca-certificates",
+  "iproute2",
+  "iputils-ping",
+  "nftables",
+  "python3",
+  "locales",
+  "curl",
+  "cron",
+  "e2fsprogs",
+  "fdisk",
+  "gpg",
+  "less",
+  "logrotate",
+  "procps",
+  "sudo",
+  "vim-tiny",
+];
+
+const archive = "http://deb.debian.org";
+const proxy = `http://${packages.ipv4}:${packagesPort}`;
+
+const sources = [
+  `deb ${archive}/debian trixie main`,
+  `deb ${archive}/debian trixie-updates main`,
+  `deb ${archive}/debian-security trixie-security main`,
+];
+
+const sourcesFile = `Types: deb
+URIs: ${archive}/debian
+Suites: trixie trixie-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: ${archive}/debian-security
+Suites: trixie-security
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+`;
+
+/** Files of the image. The lab's differences from the world are the ones named `lab`. */
+const files: Readonly<Record<string, string>> = {
+  "etc/apt/sources.list.d/debian.sources": sourcesFile,
+  "etc/apt/apt.conf.d/90lab": `// The only way to packages out of a lab.\nAcquire::http::Proxy "${proxy}";\n`,
+  "etc/cloud/cloud.cfg.d/90-hetznercloud.cfg": `# As in Hetzner's images: root with the project's keys, no further user.
+disable_root: false
+users: []
+apt_preserve_sources_list: true
+`,
+  "etc/cloud/cloud.cfg.d/95-lab.cfg": `# nspawn has no DMI, which DataSourceHetzner asks for.
+datasource_list: [NoCloud, None]
+`,
+  // Unbound refuses test. by default (RFC 6761), and the lab's root is not signed.
+  "etc/unbound/unbound.conf.d/lab.conf": `server:
+    module-config: "iterator"
+    local-zone: "test." nodefault
+`,
+};
+
+/** Options of this system's apt that a frozen mirror needs, and that the image therefore needs too. */
+async function inheritedAptOptions(): Promise<string> {
+  const dumped = await attempt(["apt-config", "dump", "Acquire::Check-Valid-Until"]);
+  return /"(false|0|no)"/i.test(dumped.stdout) ? 'Acquire::Check-Valid-Until "false";\n' : "";
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** Builds the image unless the cache has it; returns its root folder. */
+export async function ensureImage(
+  paths: LabPaths,
+  report: (line: string) => void,
+): Promise<string> {
+  const inherited = await inheritedAptOptions();
+  const recipe = JSON.stringify([2, debianPackages, sources, files, inherited, process.arch]);
+  const digest = createHash("sha256").update(recipe).digest("hex").slice(0, 16);
+  const images = join(cacheFolder, "image");
+  const image = join(images, `debian-13-${digest}`);
+  if (await exists(image)) return image;
+  report("building the system image debian-13 (about a minute, once)");
+  await mkdir(images, { recursive: true });
+  await removeAbandoned(images);
+  const building = await mkdtemp(join(images, `.building-${process.pid}-`));
+  try {
+    await chmod(building, 0o755);
+    const root = join(building, "root");
+    const bootstrap = [
+      "mmdebstrap",
+      "--mode=root",
+      "--variant=minbase",
+      "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg",
+      `--include=${debianPackages.join(",")}`,
+      `--aptopt=Acquire::http::Proxy "${proxy}"`,
+      ...(inherited === "" ? [] : ['--aptopt=Acquire::Check-Valid-Until "false"']),
+      "trixie",
+      root,
+      ...sources,
+    ];
+    await run(inNetwork(paths, bootstrap), { timeoutSeconds: 900 });
+    await rm(join(root, "etc/apt/sources.list"), { force: true });
+    await rm(join(root, "etc/apt/apt.conf.d/99mmdebstrap"), { force: true });
+    await writeFile(join(root, "etc/machine-id"), "uninitialized\n");
+    for (const name of await readdir(join(root, "etc/ssh"))) {
+      if (name.startsWith("ssh_host_")) await rm(join(root, "etc/ssh", name));
+    }
+    for (const [name, content] of Object.entries(files)) {
+      await mkdir(dirname(join(root, name)), { recursive: true });
+      await writeFile(join(root, name), content);
+    }
+    if (inherited !== "") await writeFile(join(root, "etc/apt/apt.conf.d/91lab-mirror"), inherited);
+    await rename(root, image);
+  } finally {
+    await rm(building, { recursive: true, force: true });
+  }
+  return image;
+}
+
+/** Removes what builds that were killed left behind. */
+async function removeAbandoned(images: string): Promise<void> {
+  for (const name of await readdir(images)) {
+    const pid = /^\.building-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !(await exists(`/proc/${pid}`))) {
+      await rm(join(images, name), { recursive: true, force: true });
+    }
+  }
+}

@@ -1,0 +1,138 @@
+// The process that is the lab: it lives in the routers' namespace, holds clouds, metadata and world,
+// and keeps name server, resolver, agent and machines running. It listens for control last of all,
+// so that an answer means a complete lab.
+
+import { appendFile, mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import Fastify, { type FastifyInstance } from "fastify";
+import { startAgent } from "./agent";
+import { noInfrastructure } from "./clouds/infrastructure";
+import type { LabStatus } from "./control";
+import { serveClouds } from "./control-plane";
+import { ensureImage } from "./machines/image";
+import { LabInfrastructure } from "./machines/infrastructure";
+import { serveMetadata } from "./machines/metadata";
+import { apis, elsewhere, packages, packagesPort, rootServers, router } from "./network/addresses";
+import { publicIpv6 } from "./network/namespaces";
+import { relayToSocket, serveTunnels } from "./network/tunnels";
+import { type LabPaths, labPaths } from "./paths";
+import { serveElsewhere } from "./world/elsewhere";
+import { Nameserver } from "./world/nameserver";
+import { startResolver } from "./world/resolver";
+import { deliver, outgoingMailSchema } from "./world/send";
+import { elsewhereDomain } from "./world/zones";
+
+interface Running {
+  status(): LabStatus;
+  addRoutes(app: FastifyInstance): void;
+  stop(): Promise<void>;
+}
+
+async function withMachines(
+  paths: LabPaths,
+  blockOutgoingMail: boolean,
+  report: (line: string) => void,
+): Promise<Running> {
+  await relayToSocket(packages.ipv4, packagesPort, paths.packages);
+  const image = await ensureImage(paths, report);
+  report("starting name server, resolver, clouds and elsewhere.test");
+  const nameserver = new Nameserver(paths);
+  const infrastructure = new LabInfrastructure(paths, image, nameserver, blockOutgoingMail);
+  const resolver = await startResolver(paths);
+  await infrastructure.restore();
+  await serveMetadata(() => infrastructure.machines);
+  await serveElsewhere(paths);
+  const agent = await startAgent(paths);
+  const addresses = await serveClouds(paths, infrastructure, apis.ipv4);
+  const named = (name: string) =>
+    infrastructure.machines.find(({ spec }) => spec.name === name || String(spec.id) === name);
+  await rm(paths.tunnel, { force: true });
+  await serveTunnels(
+    paths.tunnel,
+    router.ipv4,
+    (name) => named(name)?.spec.addresses.ipv4 ?? undefined,
+  );
+  return {
+    status: () => ({
+      name: paths.name,
+      machinesPossible: true,
+      machines: infrastructure.machines.map(({ spec, running }) => ({
+        name: spec.name,
+        id: spec.id,
+        state: running ? "running" : "off",
+        ipv4: spec.addresses.ipv4,
+        ipv6: publicIpv6(spec.addresses),
+      })),
+      nameserver: { ipv4: rootServers[0]?.[1] ?? "" },
+      elsewhere: { domain: elsewhereDomain, ...elsewhere, inbox: paths.received },
+      apis: addresses,
+    }),
+    addRoutes(app) {
+      app.get<{ Params: { name: string } }>("/machines/:name/leader", async ({ params }) => {
+        const pid = await named(params.name)?.leader();
+        if (pid === undefined)
+          throw new Error(`machine "${params.name}": is not running in this lab`);
+        return { pid };
+      });
+      app.post("/send", async ({ body }) => deliver(outgoingMailSchema.parse(body)));
+    },
+    async stop() {
+      await Promise.all(infrastructure.machines.map((machine) => machine.powerOff()));
+      for (const daemon of [nameserver, resolver, agent]) daemon.stop();
+    },
+  };
+}
+
+async function withoutMachines(paths: LabPaths): Promise<Running> {
+  const addresses = await serveClouds(paths, noInfrastructure, undefined);
+  return {
+    status: () => ({
+      name: paths.name,
+      machinesPossible: false,
+      machines: [],
+      nameserver: null,
+      elsewhere: null,
+      apis: addresses,
+    }),
+    addRoutes() {},
+    async stop() {},
+  };
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      name: { type: "string" },
+      "no-machines": { type: "boolean", default: false },
+      "block-outgoing-mail": { type: "boolean", default: false },
+    },
+  });
+  const paths = labPaths(values.name);
+  await mkdir(paths.log, { recursive: true });
+  const report = (line: string): void => {
+    appendFile(join(paths.state, "progress"), `${line}\n`).catch(() => {});
+  };
+  const running = values["no-machines"]
+    ? await withoutMachines(paths)
+    : await withMachines(paths, values["block-outgoing-mail"], report);
+  const app = Fastify();
+  app.get("/status", async () => running.status());
+  running.addRoutes(app);
+  let stopping = false;
+  process.on("SIGTERM", () => {
+    if (stopping) return;
+    stopping = true;
+    running.stop().then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
+  });
+  await rm(paths.control, { force: true });
+  await app.listen({ path: paths.control });
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`supervisor: ${error instanceof Error ? error.stack : error}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,49 @@
+// Programs that the supervisor keeps running: started, watched, started again when they die.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+
+/** A program that is kept running until it is stopped. */
+export class Daemon {
+  readonly #argv: readonly string[];
+  readonly #log: string;
+  #child: ChildProcess | undefined;
+  #stopped = false;
+  #starts = 0;
+
+  constructor(argv: readonly string[], log: string) {
+    this.#argv = argv;
+    this.#log = log;
+  }
+
+  /** Starts the program; its output goes to the log file. */
+  start(): void {
+    const [program, ...rest] = this.#argv;
+    if (program === undefined || this.#stopped) return;
+    const log = openSync(this.#log, "a", 0o600);
+    const child = spawn(program, rest, { stdio: ["ignore", log, log] });
+    closeSync(log);
+    this.#child = child;
+    this.#starts += 1;
+    let gone = false;
+    const again = (): void => {
+      if (gone) return;
+      gone = true;
+      this.#child = undefined;
+      if (this.#stopped || this.#starts > 20) return;
+      setTimeout(() => this.start(), 500).unref();
+    };
+    child.on("error", again);
+    child.on("exit", again);
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined;
+  }
+
+  /** Ends the program for good. */
+  stop(): void {
+    this.#stopped = true;
+    this.#child?.kill("SIGTERM");
+  }
+}

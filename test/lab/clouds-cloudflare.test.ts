@@ -1,0 +1,240 @@
+// The emulated Cloudflare over HTTP: canonical forms, limits, conflicts, and what is published. It does not
+// prove that the real provider agrees.
+
+import { afterEach, describe, expect, it } from "vitest";
+import { createCloudflare, zoneIdOf } from "../../lab/clouds/cloudflare";
+import { memoryStore } from "../../lab/clouds/store";
+import { clientOf, recorder } from "./clouds-support";
+
+const zone = zoneIdOf("example.test");
+const records = `/zones/${zone}/dns_records`;
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) {
+    await close();
+  }
+});
+
+function account() {
+  const { effects, infrastructure } = recorder();
+  const app = createCloudflare({
+    infrastructure,
+    store: memoryStore(),
+    zones: [
+      { name: "example.test", id: zone, accountId: "a".repeat(32) },
+      { name: "example.org", id: zoneIdOf("example.org"), accountId: "a".repeat(32) },
+    ],
+  });
+  closing.push(() => app.close());
+  const call = clientOf(app, "/client/v4");
+  const create = (fields: object) =>
+    call("POST", records, { name: "example.test", ttl: 300, ...fields });
+  const published = () => {
+    const last = effects.filter(([, name]) => name === "example.test").at(-1);
+    return last?.[2] as { name: string; type: string; rdata: string; ttlSeconds: number }[];
+  };
+  return { app, call, create, effects, published };
+}
+
+describe("the API", () => {
+  it("refuses a call without a token", async () => {
+    const { app } = account();
+    const answer = await app.inject({ url: "/client/v4/zones" });
+    expect(answer.statusCode).toBe(401);
+    expect(answer.json().errors[0].code).toBe(10000);
+    expect(answer.headers["x-should-retry"]).toBe("false");
+  });
+
+  it("refuses a token that is too short", async () => {
+    const { app } = account();
+    const { status, body } = await clientOf(app, "/client/v4", "short")("GET", "/zones");
+    expect([status, body.errors[0].code]).toEqual([403, 9109]);
+  });
+
+  it("verifies a token", async () => {
+    const { call } = account();
+    expect((await call("GET", "/user/tokens/verify")).body.result.status).toBe("active");
+  });
+
+  it("publishes every zone once at its start", async () => {
+    const { app, effects } = account();
+    await app.ready();
+    expect(effects).toEqual([
+      ["publishZone", "example.test", []],
+      ["publishZone", "example.org", []],
+    ]);
+  });
+});
+
+describe("zones", () => {
+  it("are found by name and have an empty page after the last", async () => {
+    const { call } = account();
+    const first = await call("GET", "/zones?name=example.test");
+    const second = await call("GET", "/zones?name=example.test&page=2");
+    expect(first.body.result.map(({ id }: { id: string }) => id)).toEqual([zone]);
+    expect(second.body.result).toEqual([]);
+  });
+
+  it("cannot be removed", async () => {
+    const { call } = account();
+    expect((await call("DELETE", `/zones/${zone}`)).status).toBe(403);
+  });
+
+  it("are told apart from malformed ids", async () => {
+    const { call } = account();
+    const malformed = await call("GET", "/zones/example.test");
+    const foreign = await call("GET", `/zones/${"0".repeat(32)}`);
+    expect([malformed.status, malformed.body.errors[0].code]).toEqual([404, 7003]);
+    expect([foreign.status, foreign.body.errors[0].code]).toEqual([403, 9109]);
+  });
+});
+
+describe("a record", () => {
+  it.each([
+    ["AAAA", { content: "2001:DB8:0:0::1" }, "2001:db8::1", "2001:db8::1"],
+    ["CNAME", { content: "Mail.Example.ORG." }, "mail.example.org", "mail.example.org."],
+    [
+      "MX",
+      { content: "mail.example.test", priority: 10 },
+      "mail.example.test",
+      "10 mail.example.test.",
+    ],
+    ["MX", { content: ".", priority: 0 }, ".", "0 ."],
+    ["TXT", { content: "v=spf1 mx -all" }, "v=spf1 mx -all", '"v=spf1 mx -all"'],
+    ["TXT", { content: '"a \\"b\\" \\\\"' }, '"a \\"b\\" \\\\"', '"a \\"b\\" \\\\"'],
+    ["TXT", { content: '"a"   "b"' }, '"a" "b"', '"a" "b"'],
+    ["TXT", { content: '"grün"' }, '"grün"', '"gr\\195\\188n"'],
+    [
+      "SRV",
+      { data: { priority: 0, weight: 1, port: 993, target: "mail.example.test" } },
+      "1 993 mail.example.test",
+      "0 1 993 mail.example.test.",
+    ],
+    [
+      "TLSA",
+      { data: { usage: 3, selector: 1, matching_type: 1, certificate: "ab".repeat(32) } },
+      `3 1 1 ${"AB".repeat(32)}`,
+      `3 1 1 ${"AB".repeat(32)}`,
+    ],
+    [
+      "CAA",
+      { data: { flags: "0", tag: "issue", value: "letsencrypt.org; accounturi=https://a" } },
+      '0 issue "letsencrypt.org; accounturi=https://a"',
+      '0 issue "letsencrypt.org; accounturi=https://a"',
+    ],
+  ])(
+    "of type %s is shown and published in canonical form: %j",
+    async (type, fields, content, rdata) => {
+      const { create, published } = account();
+      const { body } = await create({ type, ...fields });
+      expect(body.errors).toEqual([]);
+      expect(body.result.content).toBe(content);
+      expect(published()).toEqual([{ name: "example.test", ttlSeconds: 300, type, rdata }]);
+    },
+  );
+
+  it("splits a quoted TXT string of more than 255 bytes", async () => {
+    const { create } = account();
+    const { body } = await create({ type: "TXT", content: `"${"a".repeat(300)}"` });
+    expect(body.result.content).toBe(`"${"a".repeat(255)}" "${"a".repeat(45)}"`);
+  });
+
+  it("publishes an unquoted TXT of more than 255 bytes in strings, and shows it as sent", async () => {
+    const { create, published } = account();
+    const { body } = await create({ type: "TXT", content: "a".repeat(300) });
+    expect(body.result.content).toBe("a".repeat(300));
+    expect(published()[0]?.rdata).toBe(`"${"a".repeat(255)}" "${"a".repeat(45)}"`);
+  });
+
+  it.each([
+    ["@", "example.test"],
+    ["Mail", "mail.example.test"],
+    ["mail.example.org", "mail.example.org.example.test"],
+    ["grün.example.test.", "xn--grn-ioa.example.test"],
+    ["_dmarc.example.test", "_dmarc.example.test"],
+  ])("named %s becomes %s", async (name, full) => {
+    const { create } = account();
+    const { body } = await create({ name, type: "TXT", content: "x" });
+    expect(body.result.name).toBe(full);
+  });
+
+  it("returns the priority of SRV beside its data", async () => {
+    const { create } = account();
+    const data = { priority: 5, weight: 1, port: 993, target: "mail.example.test" };
+    const { body } = await create({ type: "SRV", data });
+    expect(body.result).toMatchObject({ priority: 5, data });
+  });
+
+  it.each([
+    [{ type: "A", content: "1.2.3" }, 9005],
+    [{ type: "AAAA", content: "1.2.3.4" }, 9006],
+    [{ type: "MX", content: "mail.example.test" }, 9100],
+    [{ type: "MX", content: "192.0.2.1", priority: 1 }, 9009],
+    [{ type: "TLSA", content: "3 1 1 AB" }, 9101],
+    [{ type: "A", content: "192.0.2.1", ttl: 59 }, 9021],
+    [{ type: "A", content: "192.0.2.1", ttl: 86401 }, 9021],
+    [{ type: "A", content: "192.0.2.1", comment: "x".repeat(101) }, 9313],
+    [{ type: "A", content: "192.0.2.1", tags: ["a:b"] }, 9300],
+    [{ type: "TXT", content: "x".repeat(4097) }, 9015],
+    [{ type: "TXT", content: "x", name: "a..example.test" }, 9000],
+    [{ type: "TXT", content: "x", proxied: true }, 9004],
+  ])("is refused when it is %j", async (fields, code) => {
+    const { create } = account();
+    const { status, body, headers } = await create(fields);
+    expect(status).toBe(400);
+    expect(body.errors[0].code).toBe(1004);
+    expect(body.errors[0].error_chain[0].code).toBe(code);
+    expect(headers["x-should-retry"]).toBe("false");
+  });
+
+  it.each([
+    [{ type: "A", content: "192.0.2.1" }, { type: "A", content: "192.0.2.1" }, 81058],
+    [{ type: "TXT", content: "x" }, { type: "TXT", content: '"x"' }, 81058],
+    [{ type: "A", content: "192.0.2.1" }, { type: "CNAME", content: "a.example.org" }, 81053],
+    [{ type: "CNAME", content: "a.example.org" }, { type: "AAAA", content: "2001:db8::1" }, 81054],
+  ])("like %j excludes %j", async (first, second, code) => {
+    const { create } = account();
+    await create(first);
+    const { status, body } = await create(second);
+    expect([status, body.errors[0].code]).toEqual([400, code]);
+  });
+
+  it("is replaced by PUT and changed by PATCH", async () => {
+    const { create, call, published } = account();
+    const { body } = await create({ type: "A", content: "192.0.2.1", comment: "why" });
+    const path = `${records}/${body.result.id}?include_shadow_metadata=false`;
+    const patched = await call("PATCH", path, { content: "192.0.2.2" });
+    expect(patched.body.result).toMatchObject({ content: "192.0.2.2", comment: "why", ttl: 300 });
+    const fields = { name: "example.test", type: "A", content: "192.0.2.3", ttl: 1 };
+    const put = await call("PUT", path, { ...fields, comment: null });
+    expect(put.body.result).toMatchObject({ id: body.result.id, comment: null, ttl: 1 });
+    expect(published().map(({ rdata }) => rdata)).toEqual(["192.0.2.3"]);
+  });
+
+  it("is gone once it is deleted", async () => {
+    const { create, call, published } = account();
+    const { body } = await create({ type: "A", content: "192.0.2.1" });
+    const path = `${records}/${body.result.id}`;
+    expect((await call("DELETE", path)).body.result).toEqual({ id: body.result.id });
+    for (const method of ["GET", "DELETE"] as const) {
+      const again = await call(method, path);
+      expect([again.status, again.body.errors[0].code]).toEqual([404, 81044]);
+    }
+    expect(published()).toEqual([]);
+  });
+
+  it("is found by exact name, type, and the beginning of its comment", async () => {
+    const { create, call } = account();
+    await create({ type: "A", content: "192.0.2.1", comment: "mail-host/lab: address" });
+    await create({ name: "other.example.test", type: "A", content: "192.0.2.1" });
+    for (const query of [
+      "name.exact=example.test",
+      "name=example.test&type=A",
+      "comment.startswith=mail-host/",
+    ]) {
+      const { body } = await call("GET", `${records}?${query}`);
+      expect(body.result.map(({ name }: { name: string }) => name)).toEqual(["example.test"]);
+    }
+    expect((await call("GET", `${records}?page=2`)).body.result).toEqual([]);
+  });
+});

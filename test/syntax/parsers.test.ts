@@ -1,0 +1,223 @@
+// The rendered files through the parsers of those who read them, each of which is also shown to
+// refuse a broken file. Does not prove that mail flows.
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { HostSettings } from "../../cloud-init/host-settings";
+import { renderFiles } from "../../cloud-init/render";
+import { cloudConfig } from "../../cloud-init/user-data";
+import { type DebianRoot, debianRoot } from "./debian-root";
+
+const settings: HostSettings = {
+  hostname: "mail.example.com",
+  postmaster: "postmaster@example.com",
+  volumeDevice: "/dev/disk/by-id/scsi-0HC_Volume_123",
+  databasePassword: "abcdefABCDEF0123456789",
+};
+const files = renderFiles(settings);
+let root: DebianRoot;
+
+beforeAll(() => {
+  root = debianRoot(files);
+  // What mail-install makes besides packages: ids, folders, host key, certificate, alias map.
+  const prepared = root.run(`
+    systemd-sysusers /etc/sysusers.d/mail-host.conf 2>/dev/null
+    systemd-tmpfiles --create /etc/tmpfiles.d/mail-host.conf /usr/local/share/mail-host/volume.conf
+    hostname=mail.example.com; cd /srv/mail-host
+    ssh-keygen -q -t ed25519 -N '' -f ssh/ssh_host_ed25519_key
+    openssl req -quiet -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc \\
+      -subj /CN=$hostname -keyout tls/privkey.pem -out tls/fullchain.pem
+    newaliases
+  `);
+  expect(prepared).toMatchObject({ status: 0 });
+});
+afterAll(() => root?.remove());
+
+const accepted = { status: 0, stdout: "", stderr: "" };
+
+describe("Postfix", () => {
+  const says = "postconf -n 2>&1 >/dev/null; postconf -M 2>&1 >/dev/null; postfix check >/dev/null 2>&1; postfix check 2>&1";
+
+  it("has no complaint about its files", () => {
+    expect(root.run(says)).toEqual(accepted);
+  });
+
+  it("complains about an obsolete setting", () => {
+    const { stdout } = root.run(`
+      cp -a /etc/postfix /tmp/postfix; echo 'smtpd_use_tls = yes' >> /tmp/postfix/main.cf
+      postconf -c /tmp/postfix -n 2>&1 >/dev/null`);
+    expect(stdout).toContain('support for parameter "smtpd_use_tls" will be removed');
+  });
+
+  it("complains about a setting that nothing reads", () => {
+    const { stdout } = root.run(`
+      cp -a /etc/postfix /tmp/postfix; echo 'smtpd_milter = x' >> /tmp/postfix/main.cf
+      postconf -c /tmp/postfix -n 2>&1 >/dev/null`);
+    expect(stdout).toContain("unused parameter: smtpd_milter=x");
+  });
+});
+
+describe("Dovecot", () => {
+  it("accepts its files", () => {
+    expect(root.run("doveconf -nx >/dev/null")).toEqual(accepted);
+  });
+
+  it("refuses a setting of 2.3", () => {
+    const { status, stderr } = root.run(`
+      cp -a /etc/dovecot /tmp/dovecot; echo 'mail_location = maildir:~/Maildir' >> /tmp/dovecot/dovecot.conf
+      doveconf -c /tmp/dovecot/dovecot.conf -nx >/dev/null`);
+    expect(status).toBe(89);
+    expect(stderr).toContain("Unknown setting: mail_location");
+  });
+
+  it("refuses a certificate that is not there", () => {
+    const { status } = root.run(`
+      cp -a /etc/dovecot /tmp/dovecot; sed -i s/fullchain/nowhere/ /tmp/dovecot/dovecot.conf
+      doveconf -c /tmp/dovecot/dovecot.conf -nx >/dev/null`);
+    expect(status).toBe(89);
+  });
+
+  it("holds no variable of 2.3, which 2.4 would take for text", () => {
+    for (const { path, content } of files.filter(({ path }) => path.startsWith("/etc/dovecot/"))) {
+      expect(`${path}: ${/%[a-zA-Z]/.exec(content)}`).toBe(`${path}: null`);
+    }
+  });
+});
+
+describe("nftables", () => {
+  it("accepts the rules, and again when they are loaded", () => {
+    expect(
+      root.run("nft -c -f /etc/nftables.conf; for i in 1 2; do nft -f /etc/nftables.conf; done"),
+    ).toEqual(accepted);
+  });
+
+  it("keeps the mail ports out of the rules until they are added", () => {
+    const ports = "nft -j list set inet mail_host open_ports";
+    const { stdout } = root.run(`nft -f /etc/nftables.conf; ${ports}
+      nft add element inet mail_host open_ports '{ 25, 465, 587, 993 }'; ${ports}`);
+    const elements = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).nftables[1].set.elem);
+    expect(elements).toEqual([undefined, [25, 465, 587, 993]]);
+  });
+
+  it("refuses a broken rule", () => {
+    expect(
+      root.run("sed 's/policy drop/policy maybe/' /etc/nftables.conf | nft -c -f -").status,
+    ).toBe(1);
+  });
+});
+
+describe("systemd", () => {
+  const units = files
+    .map(({ path }) => path)
+    .filter((path) => /^\/etc\/systemd\/system\/[^/]*$/.test(path))
+    .map((path) => path.replaceAll("\\", "\\\\"));
+  const verify = (some: readonly string[]) =>
+    `SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no ${some.join(" ")}`;
+
+  it("accepts the units and the changes to others' units", () => {
+    const others = ["postfix", "dovecot", "mariadb", "unbound", "ssh"].map(
+      (name) => `${name}.service`,
+    );
+    expect(root.run(verify([...units, ...others]))).toEqual(accepted);
+  });
+
+  it("refuses a unit that starts nothing", () => {
+    expect(
+      root.run(
+        `printf '[Service]\\nExecStart=nowhere/x\\n' >/tmp/broken.service; ${verify(["/tmp/broken.service"])}`,
+      ).status,
+    ).toBe(1);
+  });
+
+  it("makes the ids of everyone who owns something on the volume", () => {
+    const { stdout } = root.run(`rm /etc/passwd /etc/group /etc/shadow /etc/gshadow
+      cp /usr/share/base-passwd/passwd.master /etc/passwd; cp /usr/share/base-passwd/group.master /etc/group
+      systemd-sysusers /etc/sysusers.d/mail-host.conf 2>/dev/null
+      getent passwd virtual mysql postfix; getent group virtual mysql postfix postdrop`);
+    expect(stdout.trim().split("\n")).toEqual([
+      "virtual:x:5000:5000:Owner of all mail:/var/spool/mail/virtual:/usr/sbin/nologin",
+      "mysql:x:901:901:MariaDB Server:/nonexistent:/bin/false",
+      "postfix:x:902:902:Postfix MTA:/var/spool/postfix:/usr/sbin/nologin",
+      "virtual:x:5000:",
+      "mysql:x:901:",
+      "postfix:x:902:",
+      "postdrop:x:903:",
+    ]);
+  });
+
+  it("refuses an owner that does not exist", () => {
+    expect(
+      root.run("echo 'z /etc/hosts 0644 nobody-at-all root - -' | systemd-tmpfiles --create -")
+        .status,
+    ).not.toBe(0);
+  });
+});
+
+describe("cloud-init", () => {
+  const check = "cat >/tmp/user-data; cloud-init schema --config-file /tmp/user-data";
+
+  it("accepts the user data", () => {
+    const { status, stdout } = root.run(check, cloudConfig(settings.hostname, files));
+    expect({ status, stdout: stdout.trim() }).toEqual({
+      status: 0,
+      stdout: "Valid schema /tmp/user-data",
+    });
+  });
+
+  it("refuses an unknown type of host key", () => {
+    const broken = cloudConfig(settings.hostname, files).replace("- ed25519", "- ed448");
+    const { status, stderr, stdout } = root.run(check, broken);
+    expect(status).toBe(1);
+    expect(stdout + stderr).toContain("ssh_genkeytypes.0: 'ed448' is not one of");
+  });
+});
+
+describe("shellcheck", () => {
+  it("has no complaint about the scripts", () => {
+    expect(root.run("shellcheck --enable=all /usr/local/sbin/mail-*")).toEqual(accepted);
+  });
+
+  it("complains about a missing quote", () => {
+    const { status, stdout } = root.run("shellcheck -", "#!/bin/bash\nrm $1\n");
+    expect(status).toBe(1);
+    expect(stdout).toContain("SC2086");
+  });
+});
+
+describe("sshd", () => {
+  it("accepts its file, and offers the volume's key alone", () => {
+    const { status, stdout } = root.run("mkdir -p /run/sshd; sshd -t; sshd -T");
+    expect(status).toBe(0);
+    const settings = stdout
+      .split("\n")
+      .filter((line) => /^(hostkey|passwordauthentication|permitrootlogin) /.test(line));
+    expect(settings.sort()).toEqual([
+      "hostkey /srv/mail-host/ssh/ssh_host_ed25519_key",
+      "passwordauthentication no",
+      "permitrootlogin without-password",
+    ]);
+  });
+
+  it("refuses to start without that key", () => {
+    const { status, stderr } = root.run(
+      "mkdir -p /run/sshd /tmp/none; mount --bind /tmp/none /srv/mail-host/ssh; sshd -t",
+    );
+    expect(status).toBe(1);
+    expect(stderr).toContain("no hostkeys available");
+  });
+});
+
+describe("unbound", () => {
+  it("accepts its configuration as Debian leaves it", () => {
+    expect(root.run("/usr/libexec/unbound-helper root_trust_anchor_update; unbound-checkconf").status).toBe(0);
+  });
+
+  it("refuses a broken one", () => {
+    expect(
+      root.run("echo 'server: port: x' >/tmp/broken.conf; unbound-checkconf /tmp/broken.conf")
+        .status,
+    ).toBe(1);
+  });
+});
