@@ -79,7 +79,7 @@ async function withMachines(
     },
     async stop() {
       await Promise.all(infrastructure.machines.map((machine) => machine.powerOff()));
-      for (const daemon of [nameserver, resolver, agent]) daemon.stop();
+      await Promise.all([nameserver, resolver, agent].map((daemon) => daemon.stop()));
     },
   };
 }

@@ -41,9 +41,15 @@ export class Daemon {
     return this.#child !== undefined;
   }
 
-  /** Ends the program for good. */
-  stop(): void {
+  /** Ends the program for good and resolves when it is gone. */
+  async stop(): Promise<void> {
     this.#stopped = true;
-    this.#child?.kill("SIGTERM");
+    const child = this.#child;
+    if (child === undefined) return;
+    const gone = new Promise<void>((resolve) => child.on("exit", () => resolve()));
+    child.kill("SIGTERM");
+    const limit = setTimeout(() => child.kill("SIGKILL"), 3000);
+    await gone;
+    clearTimeout(limit);
   }
 }

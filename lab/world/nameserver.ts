@@ -145,7 +145,7 @@ export class Nameserver {
   }
 
   /** Stops answering. */
-  stop(): void {
-    this.#daemon?.stop();
+  async stop(): Promise<void> {
+    await this.#daemon?.stop();
   }
 }

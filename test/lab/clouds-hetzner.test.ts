@@ -387,6 +387,15 @@ describe("a server", () => {
     expect(kept[0].assignee_type).toBe("unassigned");
   });
 
+  it("is not shut down a second time", async () => {
+    const { call, settle, server, effects } = cloud();
+    const { id } = await server();
+    await settle(await call("POST", `/servers/${id}/actions/poweroff`));
+    effects.length = 0;
+    const [action] = await settle(await call("POST", `/servers/${id}/actions/shutdown`));
+    expect([action.status, effects]).toEqual(["success", []]);
+  });
+
   it("changes its type only while it is off", async () => {
     const { call, settle, server } = cloud();
     const { id } = await server();

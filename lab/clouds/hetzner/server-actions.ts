@@ -60,7 +60,8 @@ export function addServerActions(app: FastifyInstance, project: Project): void {
     const before = server.status;
     server.status = during;
     return {
-      effect,
+      // A server that is on, or off, already is left alone, and the action succeeds.
+      effect: before === end && during !== end ? async () => {} : effect,
       succeed: () => {
         server.status = end;
       },
@@ -72,7 +73,7 @@ export function addServerActions(app: FastifyInstance, project: Project): void {
 
   route("poweron", (server) => ({
     command: "start_server",
-    ...transition(server, "starting", "running", async () => infrastructure.startServer(server.id)),
+    ...transition(server, "starting", "running", () => infrastructure.startServer(server.id)),
   }));
   route("poweroff", (server) => ({
     command: "stop_server",

@@ -1,0 +1,260 @@
+// A machine as the emulated Hetzner Cloud boots it, over HTTP alone: what user data, addresses, volume,
+// firewall and names do to a real Debian. Proves nothing of Hetzner's hardware.
+
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { labTokens } from "../../lab/engine-run";
+import { attempt, until } from "../../lab/host/run";
+import { openLab } from "../../lab/lab";
+import { namespacesOf, processesOf } from "../../lab/network/namespaces";
+import { operatorPublicKey } from "../../lab/operator";
+
+const lab = openLab(`test-${randomBytes(3).toString("hex")}`);
+
+const action = z.object({ id: z.number(), status: z.string(), error: z.unknown().nullable() });
+const answer = z.looseObject({
+  action: action.nullish(),
+  next_actions: z.array(action).optional(),
+  error: z.object({ code: z.string(), message: z.string() }).optional(),
+});
+
+/** A call to the emulated cloud that waits for its actions. */
+async function call(method: string, path: string, body?: unknown) {
+  const url = `http://198.18.0.2:8080/v1${path}`;
+  const headers = [`authorization: Bearer ${labTokens.hcloud}`, "content-type: application/json"];
+  const curl = ["curl", "-s", "-X", method, url, ...headers.flatMap((header) => ["-H", header])];
+  const sent = body === undefined ? [] : ["-d", JSON.stringify(body)];
+  const { stdout } = await lab.inNetwork([...curl, ...sent]);
+  const said = answer.parse(JSON.parse(stdout || "{}"));
+  if (said.error !== undefined) throw new Error(said.error.message);
+  const actions = [said.action, ...(said.next_actions ?? [])].filter((each) => each != null);
+  for (const { id } of actions) {
+    const ended = await until(`action ${id}`, 60, async () => {
+      const { action: now } = z
+        .object({ action })
+        .parse(
+          JSON.parse(
+            (
+              await lab.inNetwork([
+                ...curl.slice(0, 3),
+                "GET",
+                url.replace(/\/v1.*/, `/v1/actions/${id}`),
+                ...curl.slice(5),
+              ])
+            ).stdout,
+          ),
+        );
+      return now.status === "running" ? undefined : now;
+    });
+    if (ended.status !== "success") throw new Error(JSON.stringify(ended.error));
+  }
+  return said;
+}
+
+const idOf = (said: Record<string, unknown>, kind: string): number =>
+  z.object({ id: z.number() }).parse(said[kind]).id;
+
+const answers = async (address: string, port: number): Promise<boolean> =>
+  (await lab.inNetwork(["timeout", "2", "bash", "-c", `: < /dev/tcp/${address}/${port}`]))
+    .status === 0;
+
+const soon = (address: string, port: number): Promise<boolean> =>
+  until(`port ${port} of ${address}`, 60, async () => (await answers(address, port)) || undefined);
+
+const inside = async (command: string): Promise<string> => {
+  const { status, stdout, stderr } = await lab.exec("probe", ["sh", "-c", command]);
+  if (status !== 0) throw new Error(`${command}: ${status}: ${stderr}${stdout}`);
+  return stdout.trim();
+};
+
+let volume = 0;
+let server = 0;
+let ipv4 = "";
+let ipv6 = "";
+
+describe.skipIf(process.getuid?.() !== 0)("a machine of the lab", () => {
+  beforeAll(async () => {
+    await lab.up();
+    const place = { location: "nbg1" };
+    const ip = (type: string) => ({
+      name: type,
+      type,
+      assignee_type: "server",
+      auto_delete: false,
+      ...place,
+    });
+    const four = idOf(await call("POST", "/primary_ips", ip("ipv4")), "primary_ip");
+    const six = idOf(await call("POST", "/primary_ips", ip("ipv6")), "primary_ip");
+    volume = idOf(
+      await call("POST", "/volumes", { name: "store", size: 10, format: "ext4", ...place }),
+      "volume",
+    );
+    await call("POST", "/ssh_keys", { name: "operator", public_key: operatorPublicKey });
+    const created = await call("POST", "/servers", {
+      name: "probe",
+      server_type: "cx23",
+      image: "debian-13",
+      ssh_keys: ["operator"],
+      public_net: { enable_ipv4: true, enable_ipv6: true, ipv4: four, ipv6: six },
+      user_data: Buffer.from(
+        "#cloud-config\nwrite_files:\n- {path: /root/hello, content: hello}\n",
+      ).toString("base64"),
+      ...place,
+    });
+    server = idOf(created, "server");
+    const machine = (await lab.status()).machines[0];
+    ipv4 = machine?.ipv4 ?? "";
+    ipv6 = machine?.ipv6 ?? "";
+    await soon(ipv4, 22);
+  });
+
+  afterAll(() => lab.down());
+
+  test("its user data is carried out by cloud-init, also when it comes in base64", async () => {
+    await inside("cloud-init status --wait");
+    expect(await inside("cat /root/hello")).toBe("hello");
+    expect(await inside("hostname")).toBe("probe");
+  });
+
+  test("its metadata service knows who asks", async () => {
+    const id = await inside("curl -sf http://169.254.169.254/hetzner/v1/metadata/instance-id");
+    expect(id).toBe(String(server));
+    expect(
+      (await lab.inNetwork(["curl", "-sf", "http://169.254.169.254/hetzner/v1/metadata"])).status,
+    ).not.toBe(0);
+  });
+
+  test("the operator's key opens it over IPv4 and IPv6", async () => {
+    const options = [
+      "-o",
+      "StrictHostKeyChecking=no",
+      "-o",
+      "UserKnownHostsFile=/dev/null",
+      "-o",
+      "BatchMode=yes",
+    ];
+    for (const address of [ipv4, ipv6]) {
+      const agent = ["env", `SSH_AUTH_SOCK=${lab.paths.agent}`];
+      const { stdout } = await lab.inNetwork([
+        ...agent,
+        "ssh",
+        ...options,
+        `root@${address}`,
+        "hostname",
+      ]);
+      expect(stdout.trim()).toBe("probe");
+    }
+  });
+
+  test("it has no way to the real internet", async () => {
+    expect(await inside("curl -s -m 3 -o /dev/null http://1.1.1.1/ || echo closed")).toBe("closed");
+    expect(
+      await inside(
+        "curl -s -m 3 -x http://198.18.0.3:3142 -o /dev/null -w '%{http_code}' http://example.net/",
+      ),
+    ).toBe("403");
+  });
+
+  test("a volume appears while it runs, refuses to go while mounted, and is there after a reboot", async () => {
+    const device = `/dev/disk/by-id/scsi-0HC_Volume_${volume}`;
+    await call("POST", `/volumes/${volume}/actions/attach`, { server, automount: false });
+    await inside(`mount -o discard ${device} /mnt && echo kept > /mnt/file && fstrim /mnt`);
+    await expect(call("POST", `/volumes/${volume}/actions/detach`)).rejects.toThrow(
+      "still mounted",
+    );
+    await inside(`echo '${device} /mnt ext4 nofail,discard 0 0' >> /etc/fstab`);
+    const boot = await inside("cat /proc/1/stat | cut -d' ' -f22");
+    await inside("touch /root/before");
+    await inside("systemctl --no-block reboot");
+    await until("reboot", 60, async () => {
+      const now = await lab
+        .exec("probe", [
+          "sh",
+          "-c",
+          "cut -d' ' -f22 /proc/1/stat && systemctl is-system-running --wait",
+        ])
+        .catch(() => undefined);
+      const [started, state] = (now?.stdout ?? "").trim().split("\n");
+      return state !== undefined && started !== boot ? true : undefined;
+    });
+    expect(await inside("cat /mnt/file && ls /root/before")).toBe("kept\n/root/before");
+    await inside("umount /mnt && sed -i '/HC_Volume/d' /etc/fstab");
+    await call("POST", `/volumes/${volume}/actions/detach`);
+    await expect(inside(`ls ${device}`)).rejects.toThrow();
+  });
+
+  test("a firewall lets in what its rules say and the answers to what went out", async () => {
+    const rule = { direction: "in", protocol: "tcp", port: "22", source_ips: ["0.0.0.0/0"] };
+    const firewall = idOf(
+      await call("POST", "/firewalls", { name: "wall", rules: [rule] }),
+      "firewall",
+    );
+    const resources = [{ type: "server", server: { id: server } }];
+    const apply = z.object({ actions: z.array(action) });
+    apply.parse(
+      await call("POST", `/firewalls/${firewall}/actions/apply_to_resources`, {
+        apply_to: resources,
+      }),
+    );
+    await until("firewall", 20, async () => ((await answers(ipv6, 22)) ? undefined : true));
+    expect(await answers(ipv4, 22)).toBe(true);
+    expect((await lab.inNetwork(["ping", "-c1", "-W1", ipv4])).status).not.toBe(0);
+    expect(await inside("getent ahostsv4 mx.elsewhere.test | head -1 | cut -d' ' -f1")).toBe(
+      "198.19.25.1",
+    );
+    expect(await inside("curl -s -m 5 telnet://198.19.25.1:25 < /dev/null | head -c 3")).toBe(
+      "220",
+    );
+  });
+
+  test("its reverse name is the one that was set, for both families", async () => {
+    for (const ip of [ipv4, ipv6]) {
+      await call("POST", `/servers/${server}/actions/change_dns_ptr`, {
+        ip,
+        dns_ptr: "mail.example.test",
+      });
+      const { stdout } = await lab.inNetwork(["getent", "hosts", ip]);
+      expect(stdout.trim().split(/\s+/)[1]).toBe("mail.example.test");
+    }
+  });
+
+  test("a port of this machine's loopback leads to it", async () => {
+    const port = await lab.forward("probe", 22);
+    expect(await lab.forward("probe", 22)).toBe(port);
+    const { stdout } = await attempt([
+      "timeout",
+      "3",
+      "bash",
+      "-c",
+      `head -1 < /dev/tcp/127.0.0.1/${port}`,
+    ]);
+    expect(stdout).toContain("SSH-2.0");
+  });
+
+  test("a killed lab comes back with its machine and what it held", async () => {
+    const { pid } = z
+      .object({ pid: z.number() })
+      .parse(JSON.parse(readFileSync(`${lab.paths.state}/supervisor.pid`, "utf8")));
+    process.kill(pid, "SIGKILL");
+    await until("end", 10, () => (existsSync(`/proc/${pid}/exe`) ? undefined : true));
+    await lab.up();
+    await soon(ipv4, 22);
+    expect(await inside("cat /root/before && cat /root/hello")).toBe("hello");
+  });
+
+  test("deleted, and the lab taken down, nothing of it is left", async () => {
+    await call("DELETE", `/servers/${server}`);
+    expect((await lab.status()).machines).toEqual([]);
+    await lab.down();
+    expect(await namespacesOf(lab.paths)).toEqual([]);
+    expect(await processesOf(lab.paths)).toEqual([]);
+    expect(existsSync(lab.paths.state)).toBe(false);
+    expect((await attempt(["losetup", "--list"])).stdout).not.toContain(lab.paths.name);
+    expect(readFileSync("/proc/self/mounts", "utf8")).not.toContain(lab.paths.name);
+    expect(
+      (await attempt(["find", "/sys/fs/cgroup", "-name", `${lab.paths.namespace}*`])).stdout,
+    ).toBe("");
+  });
+});
