@@ -26,11 +26,21 @@ async function median(work: () => Promise<unknown>): Promise<number> {
 async function main(): Promise<void> {
   const lab = openLab("bench");
   const rows: [what: string, value: string][] = [];
-  const settings = { hostname: host, postmaster: "postmaster@example.test", volumeDevice: "/dev/disk/by-id/scsi-0HC_Volume_1", databasePassword: "x".repeat(32) };
-  rows.push(["user data, bytes as sent (limit 32768)", String(Buffer.byteLength(renderUserData(settings)))]);
+  const settings = {
+    hostname: host,
+    postmaster: "postmaster@example.test",
+    volumeDevice: "/dev/disk/by-id/scsi-0HC_Volume_1",
+    databasePassword: "x".repeat(32),
+  };
+  rows.push([
+    "user data, bytes as sent (limit 32768)",
+    String(Buffer.byteLength(renderUserData(settings))),
+  ]);
   try {
     rows.push(["lab up", seconds((await timed(() => lab.up())).milliseconds)]);
-    const up = await timed(() => lab.pulumiOrThrow(["up", "--yes", "--skip-preview"], { show: true }));
+    const up = await timed(() =>
+      lab.pulumiOrThrow(["up", "--yes", "--skip-preview"], { show: true }),
+    );
     rows.push(["pulumi up, first, until the host is proven", seconds(up.milliseconds)]);
 
     const empty = mkdtempSync(join(tmpdir(), "mail-host-bench-"));
@@ -38,18 +48,33 @@ async function main(): Promise<void> {
     writeFileSync(join(empty, "index.js"), "");
     writeFileSync(join(empty, "package.json"), "{}");
     await lab.pulumiOrThrow(["--cwd", empty, "stack", "init", "empty"]);
-    const floor = await median(() => lab.pulumiOrThrow(["--cwd", empty, "preview", "--stack", "empty"]));
+    const floor = await median(() =>
+      lab.pulumiOrThrow(["--cwd", empty, "preview", "--stack", "empty"]),
+    );
     const unchanged = await median(() => lab.pulumiOrThrow(["preview", "--expect-no-changes"]));
-    rows.push(["preview of an empty program", seconds(floor)], ["unchanged preview", seconds(unchanged)], ["  ratio (aim: under 2)", (unchanged / floor).toFixed(2)]);
+    rows.push(
+      ["preview of an empty program", seconds(floor)],
+      ["unchanged preview", seconds(unchanged)],
+      ["  ratio (aim: under 2)", (unchanged / floor).toFixed(2)],
+    );
 
-    const pss = await lab.exec(host, ["bash", "-c", "cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk '/^Pss:/ {s += $2} END {print s}'"]);
+    const pss = await lab.exec(host, [
+      "bash",
+      "-c",
+      "cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk '/^Pss:/ {s += $2} END {print s}'",
+    ]);
     rows.push(["host memory, PSS", `${Math.round(Number(pss.stdout) / 1024)} MiB`]);
 
     // The machine's own installation of the same packages from the same cache, on a second machine
     // without any of our files, is the floor of a first `up`.
-    const packages = (await lab.exec(host, ["cat", "/usr/local/share/mail-host/packages"])).stdout.split(/\s+/).filter(Boolean);
+    const packages = (await lab.exec(host, ["cat", "/usr/local/share/mail-host/packages"])).stdout
+      .split(/\s+/)
+      .filter(Boolean);
     const floorInstall = await lab.timePackageInstallation(packages);
-    rows.push(["apt-get install of the same packages", seconds(floorInstall)], ["  ratio of pulumi up to it (aim: under 1.5)", (up.milliseconds / floorInstall).toFixed(2)]);
+    rows.push(
+      ["apt-get install of the same packages", seconds(floorInstall)],
+      ["  ratio of pulumi up to it (aim: under 1.5)", (up.milliseconds / floorInstall).toFixed(2)],
+    );
   } finally {
     await lab.down();
   }

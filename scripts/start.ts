@@ -4,7 +4,6 @@ import { ImapFlow } from "imapflow";
 import { createTransport } from "nodemailer";
 import { z } from "zod";
 import { openLab } from "../lab/lab";
-import { sendMail, waitForMail } from "../lab/world/elsewhere";
 
 const Outputs = z.object({
   hostname: z.string(),
@@ -18,7 +17,7 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 async function main(): Promise<void> {
   const began = Date.now();
   const lab = openLab();
-  await lab.up();
+  await lab.up({}, (line) => say(`› ${line}`));
   say("\n› pulumi up: the unmodified program, on the lab's clouds");
   await lab.pulumiOrThrow(["up", "--yes", "--skip-preview"], { show: true });
   const outputs = Outputs.parse(
@@ -33,8 +32,7 @@ async function main(): Promise<void> {
 
   say(`› a mail in: friend@elsewhere.test → ${user}`);
   const subject = `first mail ${new Date().toISOString()}`;
-  await sendMail({
-    lab: lab.name,
+  await lab.sendMail({
     from: "friend@elsewhere.test",
     to: user,
     subject,
@@ -57,11 +55,7 @@ async function main(): Promise<void> {
     text: "It works.\n",
   });
   transport.close();
-  const answered = await waitForMail(
-    lab.name,
-    (mail) => mail.raw.includes(`Re: ${subject}`),
-    60_000,
-  );
+  const answered = await lab.waitForMail((mail) => mail.raw.includes(`Re: ${subject}`));
 
   const seconds = Math.round((Date.now() - began) / 1000);
   say(

@@ -3,10 +3,11 @@
 
 import { writeFileSync } from "node:fs";
 import { openLab } from "../../lab/lab";
+import { elsewhere } from "../../lab/network/addresses";
 
 async function main([file = ""]: readonly string[]): Promise<void> {
   const lab = openLab(process.env.MAIL_HOST_LAB);
-  await lab.up();
+  await lab.up({}, (line) => process.stdout.write(`${line}\n`));
   const up = await lab.pulumiOrThrow(["up", "--yes"], { show: true });
   const outputs = JSON.parse(
     (await lab.pulumiOrThrow(["stack", "output", "--json", "--show-secrets"])).stdout,
@@ -15,14 +16,13 @@ async function main([file = ""]: readonly string[]): Promise<void> {
   const password = state.deployment.resources.find(({ urn }: { urn: string }) =>
     urn.endsWith("::mail-host-database-password"),
   ).outputs.result;
-  const { elsewhere } = await lab.status();
   writeFileSync(
     file,
     JSON.stringify({
       ...outputs,
       databasePassword: typeof password === "string" ? password : JSON.parse(password.plaintext),
       engineLog: up.stdout + up.stderr,
-      elsewhere,
+      elsewhere: { domain: "elsewhere.test", ...elsewhere, inbox: lab.paths.received },
     }),
     { mode: 0o600 },
   );
