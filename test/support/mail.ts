@@ -18,7 +18,7 @@ export interface Reply {
   readonly text: string;
 }
 
-/** Says each line after the former was answered; all replies, the greeting first. */
+/** Says each line after the former was answered, up to the first refusal; all replies, the greeting first. */
 export async function smtpDialogue(
   lines: readonly string[],
   {
@@ -40,7 +40,7 @@ export async function smtpDialogue(
     if (/^\d{3}-/.test(line)) continue;
     replies.push({ code: Number(line.slice(0, 3)), text });
     text = "";
-    const next = todo.shift();
+    const next = Number(line.slice(0, 3)) < 400 ? todo.shift() : undefined;
     if (next === undefined) break;
     socket.write(`${next}\r\n`);
   }

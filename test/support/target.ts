@@ -1,7 +1,8 @@
 // The mail host under test: where it is and what its stack says of it. Nothing here knows the lab.
 
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { z } from "zod";
 
 const Target = z.object({
@@ -48,9 +49,22 @@ export function onHost(command: string, input = ""): string {
   );
 }
 
-/** Whether a TCP connection from outside succeeds within three seconds. */
-export function isOpen(address: string, port: number): boolean {
-  return (
-    spawnSync("timeout", ["3", "bash", "-c", `exec 3<>/dev/tcp/${address}/${port}`]).status === 0
+/** Those of the ports that answer a TCP connection from outside within three seconds. */
+export async function openPorts(address: string, ports: readonly number[]): Promise<number[]> {
+  const answers = await Promise.all(
+    ports.map(
+      (port) =>
+        new Promise<boolean>((resolve) => {
+          const socket = connect({ host: address, port });
+          const finish = (open: boolean) => {
+            socket.destroy();
+            resolve(open);
+          };
+          socket.setTimeout(3000, () => finish(false));
+          socket.once("connect", () => finish(true));
+          socket.once("error", () => finish(false));
+        }),
+    ),
   );
+  return ports.filter((_port, i) => answers[i]);
 }
