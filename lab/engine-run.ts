@@ -1,7 +1,7 @@
 // Runs the Pulumi engine against a lab: inside its network, with its clouds, its agent and a state of
 // its own. Nothing of the caller's cloud credentials is passed on.
 
-import { access, mkdir, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { LabStatus } from "./control";
 import { ensureEngine } from "./engine/install";
@@ -60,6 +60,23 @@ interface Call {
   readonly argv: readonly string[];
   readonly environment: NodeJS.ProcessEnv;
   readonly cwd: string;
+  /** Takes back what the engine wrote into the stack's configuration without having been asked. */
+  readonly tidy: () => Promise<void>;
+}
+
+/**
+ * The engine adds the salt of the lab's passphrase to a stack's configuration file. A real stack's file
+ * must not carry that home: its owner has a passphrase of their own.
+ */
+async function withoutSalt(file: string): Promise<() => Promise<void>> {
+  const read = () => readFile(file, "utf8").catch(() => undefined);
+  const before = await read();
+  return async () => {
+    const after = await read();
+    if (before === undefined || after === undefined || before.includes("encryptionsalt:")) return;
+    const withoutLine = after.replace(/^encryptionsalt: .*\n/m, "");
+    if (withoutLine !== after && !after.includes("secure:")) await writeFile(file, withoutLine);
+  };
 }
 
 async function prepare(paths: LabPaths, status: LabStatus, args: readonly string[]): Promise<Call> {
@@ -70,6 +87,7 @@ async function prepare(paths: LabPaths, status: LabStatus, args: readonly string
     status.machinesPossible ? inNetwork(paths, argv) : [...argv];
   const environment = engineEnvironment(paths, status, engine.environment);
   const stack = stackOf(args) ?? process.env.PULUMI_STACK ?? "lab";
+  const tidy = await withoutSalt(join(cwd, `Pulumi.${stack.split("/").at(-1)}.yaml`));
   const known = join(paths.pulumi, `.known-${stack.replaceAll("/", "_")}`);
   const isKnown = await access(known).then(
     () => true,
@@ -85,6 +103,7 @@ async function prepare(paths: LabPaths, status: LabStatus, args: readonly string
     environment:
       stackOf(args) === undefined ? { ...environment, PULUMI_STACK: stack } : environment,
     cwd,
+    tidy,
   };
 }
 
@@ -95,7 +114,7 @@ export async function pulumiOnTerminal(
   args: readonly string[],
 ): Promise<number> {
   const call = await prepare(paths, status, args);
-  return runOnTerminal(call.argv, call.environment, call.cwd);
+  return runOnTerminal(call.argv, call.environment, call.cwd).finally(call.tidy);
 }
 
 /** Runs `pulumi` and returns what it printed. */
@@ -105,6 +124,6 @@ export async function pulumiCaptured(
   args: readonly string[],
   show: boolean,
 ): Promise<Finished> {
-  const { argv, environment, cwd } = await prepare(paths, status, args);
-  return attempt(argv, { environment, cwd, timeoutSeconds: 3600, show });
+  const { argv, environment, cwd, tidy } = await prepare(paths, status, args);
+  return attempt(argv, { environment, cwd, timeoutSeconds: 3600, show }).finally(tidy);
 }

@@ -43,10 +43,13 @@ async function lasting() {
   };
 }
 
-/** The lab's configuration with `host.generation` raised, as a file of its own. */
-function nextGeneration(): string {
+const secondKey = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"B".repeat(43)} second-operator`;
+
+/** The lab's configuration with a further SSH key, and perhaps a new generation, as a file of its own. */
+function configuration({ generation }: { generation: number }): string {
   const document = parseDocument(readFileSync("Pulumi.lab.yaml", "utf8"));
-  document.setIn(["config", "mail-host:host", "generation"], 2);
+  document.setIn(["config", "mail-host:host", "generation"], generation);
+  document.addIn(["config", "mail-host:host", "sshKeys"], secondKey);
   const file = join(mkdtempSync(join(tmpdir(), "mail-host-")), "Pulumi.lab.yaml");
   writeFileSync(file, document.toString());
   return file;
@@ -74,17 +77,40 @@ describe("a stack that is up", () => {
   });
 });
 
+describe("a change of what a machine is born with", () => {
+  it("does not replace the running one", async () => {
+    await onHost("touch /root/of-the-old-machine");
+    await pulumi(
+      "up",
+      "--yes",
+      "--skip-preview",
+      "--config-file",
+      configuration({ generation: 1 }),
+    );
+    expect(await onHost("test -e /root/of-the-old-machine && echo old || echo new")).toBe("old");
+  });
+});
+
 describe("a new generation of the host", () => {
   let before: Awaited<ReturnType<typeof lasting>>;
   beforeAll(async () => {
     before = await lasting();
     expect(before.mail).not.toBe("");
-    await onHost("touch /root/of-the-old-machine");
-    await pulumi("up", "--yes", "--skip-preview", "--config-file", nextGeneration());
+    await pulumi(
+      "up",
+      "--yes",
+      "--skip-preview",
+      "--config-file",
+      configuration({ generation: 2 }),
+    );
   });
 
   it("is another machine", async () => {
     expect(await onHost("test -e /root/of-the-old-machine && echo old || echo new")).toBe("new");
+  });
+
+  it("was born with what the configuration says today", async () => {
+    expect(await onHost("cat /root/.ssh/authorized_keys")).toContain(secondKey.split(" ")[1]);
   });
 
   it("keeps mail, passwords, host key, certificate, addresses and records", async () => {
