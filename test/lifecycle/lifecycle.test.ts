@@ -124,7 +124,7 @@ describe("a new generation of the host", () => {
       "--skip-preview",
       "--expect-no-changes",
       "--config-file",
-      nextGeneration(),
+      configuration({ generation: 2 }),
     );
   });
 });

@@ -1,0 +1,133 @@
+// The unmodified program on the real engine and the clouds' control planes alone: previews in seconds.
+// Does not prove that a host comes up.
+
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseDocument } from "yaml";
+import { zoneIdOf } from "../../lab/clouds/cloudflare";
+import { openLab } from "../../lab/lab";
+
+const lab = openLab("preview");
+
+/** The lab's configuration with some values set, as a file of its own. */
+function configuration(values: Record<string, unknown>): string {
+  const document = parseDocument(readFileSync("Pulumi.lab.yaml", "utf8"));
+  for (const [path, value] of Object.entries(values)) {
+    document.setIn(["config", ...path.split(".")], value);
+  }
+  const file = join(mkdtempSync(join(tmpdir(), "mail-host-")), "Pulumi.lab.yaml");
+  writeFileSync(file, document.toString());
+  return file;
+}
+
+async function preview(values: Record<string, unknown>) {
+  const { status, stdout, stderr } = await lab.pulumi([
+    "preview",
+    "--config-file",
+    configuration(values),
+  ]);
+  return { status, said: `${stdout}${stderr}` };
+}
+
+async function cloudflare(method: string, path: string, body?: unknown): Promise<unknown> {
+  const { apis } = await lab.status();
+  const answer = await fetch(`${apis.cloudflare}/${path}`, {
+    method,
+    headers: { authorization: `Bearer ${"0".repeat(40)}`, "content-type": "application/json" },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  return answer.json();
+}
+
+beforeAll(async () => {
+  await lab.up({ withoutMachines: true });
+});
+afterAll(async () => {
+  await lab.down();
+});
+
+describe("a preview on the control planes alone", () => {
+  it("shows the documented stack, and leaves its file as it was", async () => {
+    const before = readFileSync("Pulumi.dev.yaml", "utf8");
+    const { stdout, status } = await lab.pulumi(["preview", "--stack", "dev"]);
+    expect(status).toBe(0);
+    expect(stdout).toContain("+ 24 to create");
+    expect(readFileSync("Pulumi.dev.yaml", "utf8")).toBe(before);
+  });
+
+  it("tells all mistakes at once, and creates nothing", async () => {
+    const { status, said } = await preview({
+      "mail-host:host.name": "mail",
+      "mail-host:colour": "blue",
+    });
+    expect(status).not.toBe(0);
+    expect(said).toContain("2 mistakes in the configuration; nothing was created or changed.");
+    expect(said).toContain('mail-host:host.name: "mail" is not a fully qualified host name');
+    expect(said).toContain("remove it with: pulumi config rm --path 'mail-host:colour'");
+    expect(said).not.toContain("at parseConfig");
+  });
+
+  it("refuses an existing MX that is not ours, until it is adopted or gone", async () => {
+    const zone = zoneIdOf("example.test");
+    const created = await cloudflare("POST", `zones/${zone}/dns_records`, {
+      type: "MX",
+      name: "example.test",
+      content: "mx.old.test",
+      priority: 5,
+      ttl: 1,
+    });
+    const id = Reflect.get(Reflect.get(Object(created), "result"), "id");
+    const refused = await preview({});
+    expect(refused.status).not.toBe(0);
+    expect(refused.said).toContain(
+      'example.test MX: "mx.old.test" is there already and not of this stack',
+    );
+    expect(refused.said).toContain(`pulumi config set --path 'mail-host:adopt[0]' ${id}`);
+    expect((await preview({ "mail-host:adopt": [id] })).status).toBe(0);
+    await cloudflare("DELETE", `zones/${zone}/dns_records/${id}`);
+    expect((await preview({})).status).toBe(0);
+  });
+
+  it("imports an MX that says the same already", async () => {
+    const zone = zoneIdOf("example.test");
+    const created = await cloudflare("POST", `zones/${zone}/dns_records`, {
+      type: "MX",
+      name: "example.test",
+      content: "mail.example.test",
+      priority: 10,
+      ttl: 3600,
+      comment: "by hand",
+    });
+    const { status, said } = await preview({});
+    expect(status).toBe(0);
+    expect(said).toMatch(/example\.test-mx\s+import/);
+    await cloudflare(
+      "DELETE",
+      `zones/${zone}/dns_records/${Reflect.get(Reflect.get(Object(created), "result"), "id")}`,
+    );
+  });
+});
+
+describe("a live stack", () => {
+  it("is not moved to another location: what lives there is named", async () => {
+    const { apis } = await lab.status();
+    const answer = await fetch(`${apis.hcloud}/primary_ips`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${"0".repeat(64)}`, "content-type": "application/json" },
+      body: JSON.stringify({
+        name: "lab-ipv4",
+        type: "ipv4",
+        location: "fsn1",
+        labels: { project: "mail-host", stack: "lab" },
+      }),
+    });
+    expect(answer.status).toBe(201);
+    const { status, said } = await preview({});
+    expect(status).not.toBe(0);
+    expect(said).toContain(
+      'mail-host:host.location: "nbg1" is not where this stack lives: its addresses and its volume are bound to "fsn1"',
+    );
+  });
+});
