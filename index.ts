@@ -101,7 +101,15 @@ async function main() {
 }
 
 /** A mistake of the operator's is shown as it is, without a stack trace. */
+function shown(error: unknown): unknown {
+  if (!(error instanceof ConfigurationError)) return error;
+  const refusal = new pulumi.RunError(error.message);
+  // The engine's runtime asks for the stack, and mapping it back to TypeScript takes ten seconds.
+  refusal.stack = error.message;
+  return refusal;
+}
+
 export = () =>
   main().catch((error: unknown) => {
-    throw error instanceof ConfigurationError ? new pulumi.RunError(error.message) : error;
+    throw shown(error);
   });
