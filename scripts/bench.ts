@@ -1,11 +1,11 @@
 // `npm run bench`: the figures of this project, as ratios within one run, since machines are noisy.
 // Not a test: nothing fails here but what does not work.
 
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { renderUserData } from "../cloud-init/user-data";
-import { openLab } from "../lab/lab";
+import { type Lab, openLab } from "../lab/lab";
 
 const host = "mail.example.test";
 const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(1)} s`;
@@ -21,6 +21,53 @@ async function median(work: () => Promise<unknown>): Promise<number> {
   const times: number[] = [];
   for (let run = 0; run < 3; run += 1) times.push((await timed(work)).milliseconds);
   return times.sort((a, b) => a - b)[1] ?? 0;
+}
+
+/** The packages that the host installs, as its own script lists them. */
+function hostPackages(): string[] {
+  const script = readFileSync("cloud-init/files/usr/local/sbin/mail-install", "utf8");
+  const list = /^readonly packages=\(([^)]*)\)/m.exec(script)?.[1] ?? "";
+  return list.split(/\s+/).filter(Boolean);
+}
+
+/** Milliseconds of a plain `apt-get install` on a bare machine, from its boot on. */
+async function packageInstallation(lab: Lab): Promise<number> {
+  const { apis } = await lab.status();
+  const body = JSON.stringify({
+    name: "bare",
+    server_type: "cx23",
+    image: "debian-13",
+    location: "nbg1",
+  });
+  const { milliseconds } = await timed(async () => {
+    await lab.inNetwork([
+      "curl",
+      "--silent",
+      "--fail",
+      "--request",
+      "POST",
+      "--data",
+      body,
+      "--header",
+      "content-type: application/json",
+      "--header",
+      `authorization: Bearer ${"0".repeat(64)}`,
+      `${apis.hcloud}/servers`,
+    ]);
+    const install =
+      'until systemctl is-active --quiet network-online.target; do systemctl start network-online.target; done; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "$@"';
+    for (const deadline = Date.now() + 60_000; ; ) {
+      const ready = await lab.exec("bare", ["true"]).catch(() => ({ status: 1 }));
+      if (ready.status === 0) break;
+      if (Date.now() > deadline) throw new Error("the bare machine did not boot within a minute");
+    }
+    const done = await lab.exec("bare", ["bash", "-c", install, "bash", ...hostPackages()], {
+      timeoutSeconds: 600,
+    });
+    if (done.status !== 0)
+      throw new Error(`apt-get install ended with ${done.status}\n${done.stderr}`);
+  });
+  return milliseconds;
 }
 
 async function main(): Promise<void> {
@@ -44,13 +91,14 @@ async function main(): Promise<void> {
     rows.push(["pulumi up, first, until the host is proven", seconds(up.milliseconds)]);
 
     const empty = mkdtempSync(join(tmpdir(), "mail-host-bench-"));
-    writeFileSync(join(empty, "Pulumi.yaml"), "name: empty\nruntime: nodejs\nmain: index.js\n");
-    writeFileSync(join(empty, "index.js"), "");
+    writeFileSync(join(empty, "Pulumi.yaml"), "name: empty\nruntime: nodejs\nmain: index.ts\n");
+    writeFileSync(join(empty, "index.ts"), "export {};\n");
     writeFileSync(join(empty, "package.json"), "{}");
-    await lab.pulumiOrThrow(["--cwd", empty, "stack", "init", "empty"]);
-    const floor = await median(() =>
-      lab.pulumiOrThrow(["--cwd", empty, "preview", "--stack", "empty"]),
-    );
+    symlinkSync(resolve("node_modules"), join(empty, "node_modules"));
+    const project = process.cwd();
+    process.chdir(empty);
+    const floor = await median(() => lab.pulumiOrThrow(["preview", "--stack", "empty"]));
+    process.chdir(project);
     const unchanged = await median(() => lab.pulumiOrThrow(["preview", "--expect-no-changes"]));
     rows.push(
       ["preview of an empty program", seconds(floor)],
@@ -65,12 +113,9 @@ async function main(): Promise<void> {
     ]);
     rows.push(["host memory, PSS", `${Math.round(Number(pss.stdout) / 1024)} MiB`]);
 
-    // The machine's own installation of the same packages from the same cache, on a second machine
-    // without any of our files, is the floor of a first `up`.
-    const packages = (await lab.exec(host, ["cat", "/usr/local/share/mail-host/packages"])).stdout
-      .split(/\s+/)
-      .filter(Boolean);
-    const floorInstall = await lab.timePackageInstallation(packages);
+    // The floor of a first `up`: a second machine of the same image installs the same packages from
+    // the same cache, with none of our files.
+    const floorInstall = await packageInstallation(lab);
     rows.push(
       ["apt-get install of the same packages", seconds(floorInstall)],
       ["  ratio of pulumi up to it (aim: under 1.5)", (up.milliseconds / floorInstall).toFixed(2)],
