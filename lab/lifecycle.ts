@@ -1,12 +1,13 @@
 // Making and removing a whole lab. `up` repairs what a killed lab left; `down` finds everything by
 // the lab's name, whether or not anything of it still answers.
 
-import { chmod, mkdir, readFile, rm, rmdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ask, type LabStatus, statusSchema } from "./control";
 import { endMarked, ownProgram, runningPid, signal, startDetached } from "./host/processes";
 import { ensureHostPackages } from "./host/requirements";
-import { attempt, pause } from "./host/run";
+import { attempt, pause, until } from "./host/run";
 import { removeCgroups } from "./machines/cgroups";
 import { detachAllLoops } from "./machines/volumes";
 import {
@@ -69,8 +70,38 @@ async function follow(paths: LabPaths, report: Report): Promise<LabStatus> {
   );
 }
 
+/** Keeps two commands from making or removing the same lab at once. */
+async function alone<T>(paths: LabPaths, work: () => Promise<T>): Promise<T> {
+  const lock = `${paths.state}.lock`;
+  await mkdir(dirname(lock), { recursive: true });
+  await until(`lab ${paths.name}: another command is at work on it`, 1800, async () => {
+    try {
+      await writeFile(lock, String(process.pid), { flag: "wx" });
+      return true;
+    } catch {
+      const holder = await readFile(lock, "utf8").catch(() => "");
+      const isAlive = holder !== "" && existsSync(`/proc/${holder}`);
+      if (!isAlive) await rm(lock, { force: true });
+      return undefined;
+    }
+  });
+  try {
+    return await work();
+  } finally {
+    await rm(lock, { force: true });
+    await rmdir(dirname(lock)).catch(() => {});
+  }
+}
+
 /** Brings a lab up, or finds it up. */
-export async function bringUp(
+export const bringUp = (paths: LabPaths, options: UpOptions, report: Report): Promise<LabStatus> =>
+  alone(paths, () => bringUpAlone(paths, options, report));
+
+/** Removes a lab without a trace; what the cache folder holds stays. */
+export const takeDown = (paths: LabPaths, report: Report): Promise<void> =>
+  alone(paths, () => takeDownAlone(paths, report));
+
+async function bringUpAlone(
   paths: LabPaths,
   options: UpOptions,
   report: Report,
@@ -115,8 +146,7 @@ export async function bringUp(
   return status;
 }
 
-/** Removes a lab without a trace; what the cache folder holds stays. */
-export async function takeDown(paths: LabPaths, report: Report): Promise<void> {
+async function takeDownAlone(paths: LabPaths, report: Report): Promise<void> {
   report(`removing lab ${paths.name}`);
   await clear(paths);
   if (process.getuid?.() === 0 && process.platform === "linux") await detachAllLoops(paths);
@@ -130,5 +160,4 @@ export async function takeDown(paths: LabPaths, report: Report): Promise<void> {
     if (unmounted.status !== 0) throw new Error(`${place}: ${unmounted.stderr.trim()}`);
   }
   await rm(paths.state, { recursive: true, force: true });
-  await rmdir(dirname(paths.state)).catch(() => {});
 }

@@ -59,6 +59,22 @@ Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 `;
 
+// systemd leaves out fstab's devices where /sys is read-only, as it is under nspawn; this puts them back.
+const fstabGenerator = `#!/bin/sh
+set -eu
+[ -r /etc/fstab ] || exit 0
+while read -r what where type options _; do
+  case "$what" in /dev/*) ;; *) continue ;; esac
+  case "$where" in /?*) ;; *) continue ;; esac
+  unit=$(systemd-escape --path --suffix=mount "$where")
+  printf '[Unit]\\nSourcePath=/etc/fstab\\nBefore=local-fs.target\\n\\n[Mount]\\nWhat=%s\\nWhere=%s\\nType=%s\\nOptions=%s\\n' \
+    "$what" "$where" "$type" "$options" > "$1/$unit"
+  case ",$options," in *,noauto,*) continue ;; *,nofail,*) pull=wants ;; *) pull=requires ;; esac
+  mkdir -p "$1/local-fs.target.$pull"
+  ln -sf "../$unit" "$1/local-fs.target.$pull/$unit"
+done < /etc/fstab
+`;
+
 /** Files of the image. The lab's differences from the world are the ones named `lab`. */
 const files: Readonly<Record<string, string>> = {
   "etc/apt/sources.list.d/debian.sources": sourcesFile,
@@ -66,11 +82,12 @@ const files: Readonly<Record<string, string>> = {
   "etc/cloud/cloud.cfg.d/90-hetznercloud.cfg": `# As in Hetzner's images: root with the project's keys, no further user.
 disable_root: false
 users: []
-apt_preserve_sources_list: true
+apt: {preserve_sources_list: true}
 `,
   "etc/cloud/cloud.cfg.d/95-lab.cfg": `# nspawn has no DMI, which DataSourceHetzner asks for.
 datasource_list: [NoCloud, None]
 `,
+  "etc/systemd/system-generators/lab-fstab": fstabGenerator,
   // Unbound refuses test. by default (RFC 6761), and the lab's root is not signed.
   "etc/unbound/unbound.conf.d/lab.conf": `server:
     module-config: "iterator"
@@ -123,16 +140,20 @@ export async function ensureImage(
     await run(inNetwork(paths, bootstrap), { timeoutSeconds: 900 });
     await rm(join(root, "etc/apt/sources.list"), { force: true });
     await rm(join(root, "etc/apt/apt.conf.d/99mmdebstrap"), { force: true });
-    await writeFile(join(root, "etc/machine-id"), "uninitialized\n");
     for (const name of await readdir(join(root, "etc/ssh"))) {
       if (name.startsWith("ssh_host_")) await rm(join(root, "etc/ssh", name));
     }
     for (const [name, content] of Object.entries(files)) {
       await mkdir(dirname(join(root, name)), { recursive: true });
-      await writeFile(join(root, name), content);
+      await writeFile(join(root, name), content, {
+        mode: content.startsWith("#!") ? 0o755 : 0o644,
+      });
     }
     if (inherited !== "") await writeFile(join(root, "etc/apt/apt.conf.d/91lab-mirror"), inherited);
-    await rename(root, image);
+    await rename(root, image).catch(async (error: unknown) => {
+      // Another lab may have built the same image meanwhile.
+      if (!(await exists(image))) throw error;
+    });
   } finally {
     await rm(building, { recursive: true, force: true });
   }

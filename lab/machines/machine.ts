@@ -23,6 +23,10 @@ export const machineEnvironment: readonly string[] = [
   "LANG=C.UTF-8",
 ];
 
+// A parent outside the machine's processes, which must not be nsenter: that one stops itself when the
+// machine's shutdown stops its child, never reaps it, and so holds up the end of the machine.
+const waitFor = ["sh", "-c", '"$@"; exit $?', "sh"];
+
 /** Argument vector that runs a command inside the machine whose first process is `leader`. */
 export const inMachine = (leader: number, argv: readonly string[]): string[] => [
   "nsenter",
@@ -33,10 +37,12 @@ export const inMachine = (leader: number, argv: readonly string[]): string[] => 
   "--net",
   "--pid",
   "--cgroup",
+  "--no-fork",
   "env",
   "-i",
   ...machineEnvironment,
   `TERM=${process.env.TERM ?? "dumb"}`,
+  ...waitFor,
   ...argv,
 ];
 

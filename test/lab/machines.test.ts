@@ -112,6 +112,21 @@ describe.skipIf(process.getuid?.() !== 0)("a machine of the lab", () => {
 
   afterAll(() => lab.down());
 
+  test("a command that runs inside when it shuts down does not hold it up", async () => {
+    await inside("cloud-init status --wait");
+    const waiting = lab.exec("probe", ["sleep", "300"], { timeoutSeconds: 100 });
+    const before = await inside("cut -d' ' -f22 /proc/1/stat");
+    await inside("systemctl --no-block reboot");
+    expect((await waiting).status).not.toBe(0);
+    await until("reboot", 60, async () => {
+      const now = await lab
+        .exec("probe", ["cut", "-d ", "-f22", "/proc/1/stat"])
+        .catch(() => undefined);
+      return now?.status === 0 && now.stdout.trim() !== before ? true : undefined;
+    });
+    await soon(ipv4, 22);
+  });
+
   test("its user data is carried out by cloud-init, also when it comes in base64", async () => {
     await inside("cloud-init status --wait");
     expect(await inside("cat /root/hello")).toBe("hello");
