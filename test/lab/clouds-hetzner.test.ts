@@ -377,6 +377,7 @@ describe("a server", () => {
     expect(answer.status).toBe(200);
     await settle(answer);
     expect(effects).toEqual([
+      ["powerOffServer", id],
       ["detachVolume", disk.id, id],
       ["deleteServer", id],
     ]);

@@ -1,6 +1,7 @@
 // The stack over time, on the real engine and the emulated clouds: nothing changes by itself, a new
 // machine keeps everything, and nothing is left behind. Runs last, since it ends the stack.
 
+import { execSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -129,6 +130,25 @@ describe("a new generation of the host", () => {
   });
 });
 
+/** What the lab's own name server publishes, or why it has nothing. */
+async function published(name: string, type: string): Promise<string> {
+  const { nameserver } = await lab.status();
+  const program = `
+    const resolver = new (require("node:dns").promises.Resolver)();
+    resolver.setServers([${JSON.stringify(nameserver?.ipv4)}]);
+    resolver.resolve(${JSON.stringify(name)}, ${JSON.stringify(type)}).then((found) => console.log(JSON.stringify(found)), ({ code }) => console.log(code));
+  `;
+  return (await lab.inNetwork(["node", "-e", program])).stdout.trim();
+}
+
+describe("the name server", () => {
+  it("publishes the records of a stack that is up", async () => {
+    expect(await published("example.test", "MX")).toContain("mail.example.test");
+    expect(await published(host, "A")).toBe('["198.18.1.10"]');
+    expect(await published("10.1.18.198.in-addr.arpa", "PTR")).toBe('["mail.example.test"]');
+  });
+});
+
 describe("`pulumi destroy`", () => {
   it("leaves nothing in either cloud, on the name server or on the machine", async () => {
     await pulumi("destroy", "--yes", "--skip-preview");
@@ -153,13 +173,28 @@ describe("`pulumi destroy`", () => {
         (await api(`${apis.cloudflare}/zones/${zone}/dns_records`, "0".repeat(40))).result,
       ).toEqual([]);
     }
-    const { stdout } = await lab.inNetwork(["dig", "+short", "example.test", "MX"]);
-    expect(stdout.trim()).toBe("");
+    expect(await published("example.test", "MX")).toBe("ENODATA");
+    expect(await published(host, "A")).toBe("ENOTFOUND");
+    expect(await published("10.1.18.198.in-addr.arpa", "PTR")).toBe("ENOTFOUND");
   });
 
   it("is followed by a `down` that leaves nothing on this machine", async () => {
     const name = (await lab.status()).name;
     await lab.down();
+    for (const list of [
+      "ip netns list",
+      "losetup --list --noheadings --output BACK-FILE",
+      "ip -brief link",
+      "ps -eo args",
+      "find /var/lib/mail-host-lab /run -maxdepth 2",
+    ]) {
+      const printed = execSync(list, { encoding: "utf8" }).split("\n");
+      expect(
+        printed.filter(
+          (line) => line.includes(`mail-host-${name}`) || line.includes(`mail-host-lab/${name}`),
+        ),
+      ).toEqual([]);
+    }
     const left = (path: string) =>
       readFileSync(path, "utf8")
         .split("\n")

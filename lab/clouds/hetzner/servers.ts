@@ -370,6 +370,8 @@ export function addServers(app: FastifyInstance, project: Project): void {
       locks: [server.id],
       effect: () =>
         project.inOrder(`server ${server.id}`, async () => {
+          // A running machine holds its volumes.
+          await infrastructure.powerOffServer(server.id);
           for (const volume of volumesOf(project, server.id)) {
             await infrastructure.detachVolume(volume.id, server.id);
             volume.serverId = null;
