@@ -186,7 +186,7 @@ describe("`pulumi destroy`", () => {
       "losetup --list --noheadings --output BACK-FILE",
       "ip -brief link",
       "ps -eo args",
-      "find /var/lib/mail-host-lab /run -maxdepth 2",
+      "find /var/lib /run -maxdepth 3",
     ]) {
       const printed = execSync(list, { encoding: "utf8" }).split("\n");
       expect(
