@@ -78,6 +78,47 @@ describe("a stack that is up", () => {
   });
 });
 
+/** Which of the mail ports answer from outside. */
+async function openMailPorts(): Promise<string> {
+  const program = `
+    const { connect } = require("node:net");
+    const probe = (port) => new Promise((resolve) => {
+      const socket = connect({ host: "198.18.1.10", port });
+      const finish = (open) => { socket.destroy(); resolve(open ? [port] : []); };
+      socket.setTimeout(2000, () => finish(false)).once("connect", () => finish(true)).once("error", () => finish(false));
+    });
+    Promise.all([25, 465, 587, 993].map(probe)).then((found) => console.log(found.flat().join(" ")));
+  `;
+  return (await lab.inNetwork(["node", "-e", program])).stdout.trim();
+}
+
+describe("a boot", () => {
+  it("opens no mail port before the host has proven itself, and all of them after", async () => {
+    const bootId = await onHost(
+      "cat /proc/sys/kernel/random/boot_id; systemctl show --property=UserspaceTimestampMonotonic",
+    );
+    expect(await openMailPorts()).toBe("25 465 587 993");
+    await onHost("systemctl mask --quiet mariadb.service");
+    await lab.exec(host, ["systemctl", "reboot"]);
+    const failedProof =
+      "systemctl show --property=UserspaceTimestampMonotonic; systemctl show --property=NRestarts --value mail-prove.service";
+    for (const deadline = Date.now() + 120_000; ; ) {
+      const { stdout, status } = await lab
+        .exec(host, ["bash", "-c", failedProof])
+        .catch(() => ({ stdout: "", status: 1 }));
+      const [boot = "", restarts = "0"] = stdout.trim().split("\n");
+      if (status === 0 && !bootId.includes(boot) && Number(restarts) > 0) break;
+      if (Date.now() > deadline)
+        throw new Error(`no failed proof two minutes after a reboot: ${stdout}`);
+    }
+    expect(await openMailPorts()).toBe("");
+    await onHost(
+      "systemctl unmask --quiet mariadb.service && systemctl start mariadb.service && /usr/local/sbin/mail-wait 120",
+    );
+    expect(await openMailPorts()).toBe("25 465 587 993");
+  });
+});
+
 describe("a change of what a machine is born with", () => {
   it("does not replace the running one", async () => {
     await onHost("touch /root/of-the-old-machine");
