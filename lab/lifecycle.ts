@@ -9,7 +9,7 @@ import { endMarked, ownProgram, runningPid, signal, startDetached } from "./host
 import { ensureHostPackages } from "./host/requirements";
 import { attempt, pause, until } from "./host/run";
 import { removeCgroups } from "./machines/cgroups";
-import { detachAllLoops } from "./machines/volumes";
+import { mountVolumeStore, unmountVolumeStore } from "./machines/volumes";
 import {
   createRouter,
   deleteNamespaces,
@@ -137,6 +137,7 @@ async function bringUpAlone(
   } else {
     report(`making network namespace ${paths.namespace}`);
     await createRouter(paths);
+    await mountVolumeStore(paths);
     const gateway = ownProgram(join(__dirname, "gateway.ts"), [paths.name]);
     await startDetached(gateway, gatewayMark(paths), join(paths.log, "gateway.log"));
     await startDetached(inNetwork(paths, supervisor), supervisorMark(paths), log);
@@ -149,7 +150,7 @@ async function bringUpAlone(
 async function takeDownAlone(paths: LabPaths, report: Report): Promise<void> {
   report(`removing lab ${paths.name}`);
   await clear(paths);
-  if (process.getuid?.() === 0 && process.platform === "linux") await detachAllLoops(paths);
+  if (process.getuid?.() === 0 && process.platform === "linux") await unmountVolumeStore(paths);
   const mounts = await readFile("/proc/self/mounts", "utf8").catch(() => "");
   const below = mounts
     .split("\n")

@@ -22,6 +22,7 @@ import {
   createVolumeFile,
   deleteVolumeFile,
   growVolumeFile,
+  keepMoment,
   plugVolume,
   unplugVolume,
 } from "./volumes";
@@ -164,20 +165,28 @@ export class LabInfrastructure implements Infrastructure {
     const server = this.#server(serverId);
     server.on = false;
     this.#write();
-    await server.machine.shutdown();
+    if (!(await server.machine.shutdown())) await this.#pullPlug(server);
   }
 
   async powerOffServer(serverId: number): Promise<void> {
     const server = this.#server(serverId);
     server.on = false;
     this.#write();
-    await server.machine.powerOff();
+    await this.#pullPlug(server);
+  }
+
+  /** What a machine has not yet written to its volumes is lost, as at Hetzner. */
+  async #pullPlug({ machine, volumes }: Server): Promise<void> {
+    await machine.powerOff(async () => {
+      for (const volume of volumes) await keepMoment(this.#paths, volume);
+    });
+    for (const volume of volumes) await plugVolume(this.#paths, volume, machine.spec.id);
   }
 
   async deleteServer(serverId: number): Promise<void> {
     const server = this.#servers.get(serverId);
     if (server === undefined) return;
-    await server.machine.powerOff();
+    await this.#pullPlug(server);
     for (const volume of server.volumes) await unplugVolume(this.#paths, volume, serverId);
     await server.machine.destroy();
     this.#servers.delete(serverId);

@@ -9,7 +9,7 @@ import type { ServerSpec } from "../clouds/infrastructure";
 import { attempt, until } from "../host/run";
 import { createLink, deleteLink, machineNamespace } from "../network/namespaces";
 import type { LabPaths } from "../paths";
-import { cgroupName, killCgroup, removeCgroup } from "./cgroups";
+import { cgroupName, freezeCgroup, killCgroup, removeCgroup } from "./cgroups";
 import { seedFiles } from "./seed";
 import { deviceFolder } from "./volumes";
 
@@ -174,28 +174,30 @@ export class Machine {
     return nspawn === undefined ? undefined : firstProcessOf(nspawn);
   }
 
-  /** Asks the system to shut down; pulls the plug after two minutes. */
-  async shutdown(): Promise<void> {
+  /** Asks the system to shut down; resolves with false when it has not within two minutes. */
+  async shutdown(): Promise<boolean> {
     this.#wanted = false;
     const leader = await this.leader();
-    if (leader !== undefined) {
-      await attempt(inMachine(leader, ["systemctl", "--no-block", "poweroff"]));
-      const ended = this.#ended.then(() => true);
-      let limit: NodeJS.Timeout | undefined;
-      const late = new Promise<boolean>((resolve) => {
-        limit = setTimeout(() => resolve(false), 120_000);
-      });
-      const off = await Promise.race([ended, late]);
-      clearTimeout(limit);
-      if (off) return;
-    }
-    await this.powerOff();
+    if (leader === undefined) return !this.running;
+    await attempt(inMachine(leader, ["systemctl", "--no-block", "poweroff"]));
+    const ended = this.#ended.then(() => true);
+    let limit: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      limit = setTimeout(() => resolve(false), 120_000);
+    });
+    const off = await Promise.race([ended, late]);
+    clearTimeout(limit);
+    return off;
   }
 
-  /** Pulls the plug. */
-  async powerOff(): Promise<void> {
+  /** Pulls the plug: the machine stands still, its disks are kept as they are, and it is gone. */
+  async powerOff(keepDisks: () => Promise<void> = async () => {}): Promise<void> {
     this.#wanted = false;
-    if (this.running) await killCgroup(this.#paths, this.spec.id);
+    if (this.running) {
+      await freezeCgroup(this.#paths, this.spec.id);
+      await keepDisks();
+      await killCgroup(this.#paths, this.spec.id);
+    }
     this.#nspawn?.kill("SIGKILL");
     await this.#ended;
   }

@@ -1,13 +1,17 @@
 // Volumes: sparse files, attached to machines through loop devices that appear under the path that
-// Hetzner's API reports. A machine sees its folder of devices live, running or not.
+// Hetzner's API reports. A machine sees its folder of devices live, running or not. The files lie on an
+// XFS of the lab's own, since it copies a file in an instant: what a disk holds when its power goes.
 
 import { constants } from "node:fs";
 import {
+  access,
   chmod,
+  copyFile,
   mkdir,
   open,
   readdir,
   readlink,
+  rename,
   rm,
   stat,
   symlink,
@@ -16,18 +20,38 @@ import {
 import { join } from "node:path";
 import { z } from "zod";
 import type { VolumeSpec } from "../clouds/infrastructure";
-import { attempt, run } from "../host/run";
+import { attempt, run, until } from "../host/run";
 import type { LabPaths } from "../paths";
 
 const gib = 2 ** 30;
 const loopMajor = 7;
 
+/** More than all volumes of a lab together; the file is sparse. */
+const storeSizeGib = 1024;
+
 const losetupOutput = z.object({
-  loopdevices: z.array(z.object({ name: z.string(), "back-file": z.string().nullable() })),
+  loopdevices: z.array(
+    z.object({ name: z.string(), "back-maj:min": z.string(), "back-ino": z.number() }),
+  ),
 });
 
 const volumeFile = (paths: LabPaths, volumeId: number): string =>
   join(paths.volumes, `${volumeId}.img`);
+
+/** What the volume held when the power went. */
+const momentFile = (paths: LabPaths, volumeId: number): string =>
+  join(paths.volumes, `${volumeId}.moment`);
+
+const storeFile = (paths: LabPaths): string => `${paths.volumes}.xfs`;
+
+const isMounted = async (folder: string): Promise<boolean> =>
+  (await attempt(["mountpoint", "--quiet", folder])).status === 0;
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** Name that Hetzner's hypervisor gives a volume's device. */
 export const volumeDeviceName = (volumeId: number): string => `scsi-0HC_Volume_${volumeId}`;
@@ -36,20 +60,29 @@ export const volumeDeviceName = (volumeId: number): string => `scsi-0HC_Volume_$
 export const deviceFolder = (paths: LabPaths, serverId: number): string =>
   join(paths.machines, String(serverId), "disk");
 
-async function loopDevices(): Promise<{ device: string; file: string }[]> {
-  const listed = await attempt(["losetup", "--json", "--list", "--output", "NAME,BACK-FILE"]);
+/** Loop devices on files of one file system. Paths would not do: they end with the mount namespace that opened them. */
+async function loopDevicesOn(dev: number): Promise<{ device: string; inode: number }[]> {
+  const columns = "NAME,BACK-MAJ:MIN,BACK-INO";
+  const listed = await attempt(["losetup", "--json", "--list", "--output", columns]);
   if (listed.stdout.trim() === "") return [];
+  // As makedev(3) packs them.
+  const major = (dev >> 8) & 0xfff;
+  const minor = (dev & 0xff) | ((dev >> 12) & 0xfff00);
   return losetupOutput
     .parse(JSON.parse(listed.stdout))
-    .loopdevices.map((device) => ({ device: device.name, file: device["back-file"] ?? "" }));
+    .loopdevices.filter((loop) => loop["back-maj:min"].trim() === `${major}:${minor}`)
+    .map((loop) => ({ device: loop.name, inode: loop["back-ino"] }));
 }
 
-const ofFile = (file: string) => (device: { file: string }) =>
-  device.file === file || device.file === `${file} (deleted)`;
+/** The loop device of a volume's file, where it has one. */
+async function loopDeviceOf(file: string): Promise<string | undefined> {
+  const { dev, ino } = await stat(file);
+  return (await loopDevicesOn(dev)).find(({ inode }) => inode === ino)?.device;
+}
 
 async function attachLoop(file: string): Promise<string> {
-  const present = (await loopDevices()).find(ofFile(file));
-  if (present !== undefined) return present.device;
+  const present = await loopDeviceOf(file);
+  if (present !== undefined) return present;
   const allocate = ["losetup", "--find", "--show", file];
   const found = await attempt(allocate);
   if (found.status === 0) return found.stdout.trim();
@@ -69,10 +102,25 @@ async function isInUse(device: string): Promise<boolean> {
   }
 }
 
+/** Mounts the file system that volumes lie on, unless it is; it is made with the lab. */
+export async function mountVolumeStore(paths: LabPaths): Promise<void> {
+  await mkdir(paths.volumes, { recursive: true });
+  if (await isMounted(paths.volumes)) return;
+  const store = storeFile(paths);
+  if (!(await exists(store))) {
+    const fresh = `${store}.new`;
+    await rm(fresh, { force: true });
+    await (await open(fresh, "w", 0o600)).close();
+    await truncate(fresh, storeSizeGib * gib);
+    await run(["mkfs.xfs", "-q", "-m", "reflink=1", "-l", "size=64m", fresh]);
+    await rename(fresh, store);
+  }
+  await run(["mount", "--options", "loop", store, paths.volumes]);
+}
+
 /** Makes a volume's file, with a filesystem when one is asked for. */
 export async function createVolumeFile(paths: LabPaths, volume: VolumeSpec): Promise<void> {
   const file = volumeFile(paths, volume.id);
-  await mkdir(paths.volumes, { recursive: true });
   await (await open(file, "w", 0o600)).close();
   await truncate(file, volume.sizeGib * gib);
   if (volume.format === "ext4") await run(["mkfs.ext4", "-q", "-F", file]);
@@ -89,8 +137,8 @@ export async function growVolumeFile(
   const size = sizeGib * gib;
   if ((await stat(file)).size > size) throw new Error(`volume ${volumeId}: cannot shrink`);
   await truncate(file, size);
-  const attached = (await loopDevices()).find(ofFile(file));
-  if (attached !== undefined) await run(["losetup", "--set-capacity", attached.device]);
+  const attached = await loopDeviceOf(file);
+  if (attached !== undefined) await run(["losetup", "--set-capacity", attached]);
 }
 
 /** Makes the volume's device appear in a machine. */
@@ -102,6 +150,7 @@ export async function plugVolume(
   const folder = deviceFolder(paths, serverId);
   const byId = join(folder, "by-id");
   await mkdir(byId, { recursive: true });
+  await returnToMoment(paths, volumeId);
   const device = await attachLoop(volumeFile(paths, volumeId));
   const taken = await readdir(folder);
   const link = join(byId, volumeDeviceName(volumeId));
@@ -123,14 +172,14 @@ export async function unplugVolume(
   serverId: number,
 ): Promise<void> {
   const file = volumeFile(paths, volumeId);
-  const attached = (await loopDevices()).find(ofFile(file));
+  const attached = await loopDeviceOf(file);
   if (attached !== undefined) {
-    if (await isInUse(attached.device)) {
+    if (await isInUse(attached)) {
       throw new Error(
         `volume ${volumeId}: still mounted in server ${serverId}; unmount it there before it is detached`,
       );
     }
-    await run(["losetup", "--detach", attached.device]);
+    await run(["losetup", "--detach", attached]);
   }
   const byId = join(deviceFolder(paths, serverId), "by-id");
   const link = join(byId, volumeDeviceName(volumeId));
@@ -139,13 +188,44 @@ export async function unplugVolume(
   await rm(link, { force: true });
 }
 
+/** Keeps what the disk holds now: without what the machine has not yet written to it. */
+export const keepMoment = (paths: LabPaths, volumeId: number): Promise<void> =>
+  copyFile(
+    volumeFile(paths, volumeId),
+    momentFile(paths, volumeId),
+    constants.COPYFILE_FICLONE_FORCE,
+  );
+
+/** Puts the kept moment in the volume's place, once nothing writes to the device any more. */
+async function returnToMoment(paths: LabPaths, volumeId: number): Promise<void> {
+  if (!(await exists(momentFile(paths, volumeId)))) return;
+  const file = volumeFile(paths, volumeId);
+  const attached = await loopDeviceOf(file);
+  if (attached !== undefined) {
+    await until(`volume ${volumeId}: end of its use`, 60, async () =>
+      (await isInUse(attached)) ? undefined : true,
+    );
+    await run(["losetup", "--detach", attached]);
+  }
+  await rename(momentFile(paths, volumeId), file);
+}
+
 /** Removes a volume that is attached to nothing. */
 export const deleteVolumeFile = (paths: LabPaths, volumeId: number): Promise<void> =>
   rm(volumeFile(paths, volumeId), { force: true });
 
-/** Frees every loop device that stands on a file of this lab. */
-export async function detachAllLoops(paths: LabPaths): Promise<void> {
-  for (const { device, file } of await loopDevices()) {
-    if (file.startsWith(`${paths.volumes}/`)) await run(["losetup", "--detach", device]);
-  }
+/** Frees every loop device that stands on a file of this lab, and unmounts what the files lie on. */
+export async function unmountVolumeStore(paths: LabPaths): Promise<void> {
+  if (!(await isMounted(paths.volumes))) return;
+  const { dev } = await stat(paths.volumes);
+  for (const { device } of await loopDevicesOn(dev)) await run(["losetup", "--detach", device]);
+  const store = await stat(storeFile(paths));
+  // A machine that was just killed may still be letting go of its volume.
+  await until(`lab ${paths.name}: end of its volumes' use`, 60, async () => {
+    if (await isMounted(paths.volumes)) {
+      if ((await attempt(["umount", paths.volumes])).status !== 0) return undefined;
+    }
+    const loops = await loopDevicesOn(store.dev);
+    return loops.some(({ inode }) => inode === store.ino) ? undefined : true;
+  });
 }

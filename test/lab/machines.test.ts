@@ -200,6 +200,21 @@ describe.skipIf(process.getuid?.() !== 0)("a machine of the lab", () => {
     await expect(inside(`ls ${device}`)).rejects.toThrow();
   });
 
+  test("its power goes, and with it whatever was not synced to the volume", async () => {
+    const device = `/dev/disk/by-id/scsi-0HC_Volume_${volume}`;
+    await call("POST", `/volumes/${volume}/actions/attach`, { server, automount: false });
+    await inside(`mount ${device} /mnt && echo safe > /mnt/synced && sync /mnt/synced`);
+    await inside("sync -f /mnt && echo lost > /mnt/unsynced");
+    await call("POST", `/servers/${server}/actions/poweroff`);
+    await call("POST", `/servers/${server}/actions/poweron`);
+    await soon(ipv4, 22);
+    expect(await inside(`mount ${device} /mnt && cat /mnt/synced && ls /mnt`)).toBe(
+      "safe\nfile\nlost+found\nsynced",
+    );
+    await inside("umount /mnt");
+    await call("POST", `/volumes/${volume}/actions/detach`);
+  });
+
   test("a firewall lets in what its rules say and the answers to what went out", async () => {
     const rule = { direction: "in", protocol: "tcp", port: "22", source_ips: ["0.0.0.0/0"] };
     const firewall = idOf(
