@@ -8,6 +8,7 @@ import { attempt, run } from "./run";
 /** Programs that a lab runs, and the Debian packages that hold them. */
 const programs: Readonly<Record<string, string>> = {
   ip: "iproute2",
+  ping: "iputils-ping",
   nft: "nftables",
   "systemd-nspawn": "systemd-container",
   mmdebstrap: "mmdebstrap",

@@ -1,6 +1,6 @@
 // The mail host under test: where it is and what its stack says of it. Nothing here knows the lab.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { z } from "zod";
@@ -15,6 +15,13 @@ const Target = z.object({
   databasePassword: z.string(),
   /** Everything the engine printed while it brought the host up. */
   engineLog: z.string(),
+  /** Hetzner's API, and what it calls the host's server and volume: for power cuts and missing disks. */
+  cloud: z.object({
+    endpoint: z.string(),
+    token: z.string(),
+    serverId: z.number(),
+    volumeId: z.number(),
+  }),
   /** A foreign domain whose mail can be looked at: its source addresses and the folder it keeps mail in. */
   elsewhere: z.object({
     domain: z.string(),
@@ -29,24 +36,28 @@ export const target = Target.parse(
   JSON.parse(readFileSync(process.env.MAIL_HOST_TARGET ?? "", "utf8")),
 );
 
+const ssh = [
+  ...["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"],
+  ...["LogLevel=ERROR", "ConnectTimeout=5"],
+].flatMap((option) => ["-o", option]);
+
 /** Runs a command on the host as root; its standard output. Throws with what it printed when it fails. */
 export function onHost(command: string, input = ""): string {
-  return execFileSync(
-    "ssh",
-    [
-      "-o",
-      "BatchMode=yes",
-      "-o",
-      "StrictHostKeyChecking=no",
-      "-o",
-      "UserKnownHostsFile=/dev/null",
-      "-o",
-      "LogLevel=ERROR",
-      `root@${target.ipv4}`,
-      command,
-    ],
-    { encoding: "utf8", input },
-  );
+  return execFileSync("ssh", [...ssh, `root@${target.ipv4}`, command], {
+    encoding: "utf8",
+    input,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+}
+
+/** Whether the host lets the operator in. */
+export function hostAnswers(): boolean {
+  return spawnSync("ssh", [...ssh, `root@${target.ipv4}`, "true"]).status === 0;
+}
+
+/** Whether the host is up as far as the network can tell. */
+export function answersPing(): boolean {
+  return spawnSync("ping", ["-c", "1", "-W", "1", target.ipv4]).status === 0;
 }
 
 /** Those of the ports that answer a TCP connection from outside within three seconds. */
