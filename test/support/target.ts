@@ -9,6 +9,7 @@ const Target = z.object({
   hostname: z.string(),
   ipv4: z.string(),
   ipv6: z.string(),
+  dnsRecords: z.array(z.object({ type: z.string(), name: z.string() })),
   /** Derived passwords by address. */
   passwords: z.record(z.string(), z.string()),
   /** The generated database password, as the state holds it. */

@@ -162,6 +162,35 @@ describe("the directory", () => {
     ]);
   });
 
+  it("stays as it was when a statement that fills it is broken", () => {
+    const said = withDatabase(
+      `cat >/tmp/directory; mail-directory </tmp/directory
+      cp /usr/local/share/mail-host/directory.sql /tmp/broken.sql
+      sed -i 's/domain VARCHAR(255)/domain VARCHARS(255)/' /tmp/broken.sql
+      mount --bind /tmp/broken.sql /usr/local/share/mail-host/directory.sql
+      mail-directory </tmp/directory 2>&1 || echo "status $?"
+      ask domains example.com`,
+      JSON.stringify(directory),
+    );
+    expect(lines(said)).toEqual([
+      "directory: 2 domains, 3 mailboxes, 9 aliases",
+      expect.stringMatching(/^mail-directory: nothing has changed: ERROR .*VARCHARS/),
+      "status 1",
+      "1",
+    ]);
+  });
+
+  it("is not asked by a broken query: MariaDB refuses it", () => {
+    const said = withDatabase(
+      `mail-directory >/dev/null
+      sed 's/where mail/were mail/' /etc/postfix/sql_alias.cf >/tmp/sql_broken.cf
+      postmap -q anna@example.com mysql:/tmp/sql_broken.cf 2>&1 || echo "status $?"`,
+      JSON.stringify(directory),
+    );
+    expect(said.stdout).toContain("You have an error in your SQL syntax");
+    expect(lines(said).at(-1)).toBe("status 1");
+  });
+
   it("refuses text that is not UTF-8", () => {
     const said = withDatabase(
       `printf '{"domains": ["\\xff"], "users": [], "aliases": []}' | mail-directory 2>&1 || echo "status $?"`,

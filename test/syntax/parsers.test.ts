@@ -1,6 +1,8 @@
 // The rendered files through the parsers of those who read them, each of which is also shown to
 // refuse a broken file. Does not prove that mail flows.
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { HostSettings } from "../../cloud-init/host-settings";
 import { renderFiles } from "../../cloud-init/render";
@@ -42,6 +44,24 @@ describe("Postfix", () => {
     expect(root.run(says)).toEqual(accepted);
   });
 
+  it.each([
+    ["a line that is no setting", "s/^biff = no/biff no/", "missing '=' after attribute name"],
+    ["a service of an unknown type", "s/^submission inet/submission innet/", "invalid type field"],
+  ])("refuses %s", (_mistake, change, message) => {
+    const { status, stderr } = root.run(`
+      cp -a /etc/postfix /tmp/postfix; sed -i '${change}' /tmp/postfix/{main,master}.cf
+      postfix -c /tmp/postfix check`);
+    expect(status).toBe(1);
+    expect(stderr).toContain(message);
+  });
+
+  it("complains about an alias that leads nowhere", () => {
+    const { stderr } = root.run(
+      "sed 's/^root: .*/root/' /etc/aliases >/tmp/aliases; postalias hash:/tmp/aliases",
+    );
+    expect(stderr).toContain("need name:value pair");
+  });
+
   it("complains about an obsolete setting", () => {
     const { stdout } = root.run(`
       cp -a /etc/postfix /tmp/postfix; echo 'smtpd_use_tls = yes' >> /tmp/postfix/main.cf
@@ -81,6 +101,35 @@ describe("Dovecot", () => {
     for (const { path, content } of files.filter(({ path }) => path.startsWith("/etc/dovecot/"))) {
       expect(`${path}: ${/%[a-zA-Z]/.exec(content)}`).toBe(`${path}: null`);
     }
+  });
+});
+
+describe("MariaDB", () => {
+  const understood = "mariadbd --help --verbose 2>/tmp/errors";
+
+  it("understands its file", () => {
+    const { status, stdout } = root.run(understood);
+    const names =
+      /^(skip-networking|(key|aria-pagecache|innodb-log)-buffer-size|innodb-buffer-pool-size) /;
+    const lines = stdout.split("\n").filter((line) => names.test(line));
+    expect({ status, lines: lines.map((line) => line.replace(/ +/, " ")) }).toEqual({
+      status: 0,
+      lines: [
+        "aria-pagecache-buffer-size 1048576",
+        "innodb-buffer-pool-size 33554432",
+        "innodb-log-buffer-size 2097152",
+        "key-buffer-size 1048576",
+        "skip-networking TRUE",
+      ],
+    });
+  });
+
+  it("refuses an unknown setting", () => {
+    const { stdout } = root.run(`
+      cp -a /etc/mysql/mariadb.conf.d /tmp/conf.d; sed -i s/skip-networking/no-network/ /tmp/conf.d/90-mail-host.cnf
+      mount --bind /tmp/conf.d /etc/mysql/mariadb.conf.d
+      ${understood} >/dev/null || true; grep ERROR /tmp/errors`);
+    expect(stdout).toContain("unknown option '--no-network'");
   });
 });
 
@@ -148,6 +197,14 @@ describe("systemd", () => {
     ]);
   });
 
+  it("refuses an id that is no number", () => {
+    const { status, stderr } = root.run(
+      "sed 's/5000:5000/five:5000/' /etc/sysusers.d/mail-host.conf | systemd-sysusers --dry-run -",
+    );
+    expect(status).toBe(1);
+    expect(stderr).toContain("Failed to parse UID");
+  });
+
   it("refuses an owner that does not exist", () => {
     expect(
       root.run("echo 'z /etc/hosts 0644 nobody-at-all root - -' | systemd-tmpfiles --create -")
@@ -180,6 +237,16 @@ describe("shellcheck", () => {
     expect(root.run("shellcheck --enable=all /usr/local/sbin/mail-*")).toEqual(accepted);
   });
 
+  it.each([
+    ["scripts/start", "bash"],
+    [".ci/run", "bash"],
+    ["components/scripts/release-volume.sh", "sh"],
+    ["components/scripts/scan-host-key.sh", "sh"],
+  ])("has no complaint about %s, which runs beside the program", (path, shell) => {
+    const script = readFileSync(join(__dirname, "../..", path), "utf8");
+    expect(root.run(`shellcheck --shell=${shell} -`, script)).toEqual(accepted);
+  });
+
   it("complains about a missing quote", () => {
     const { status, stdout } = root.run("shellcheck -", "#!/bin/bash\nrm $1\n");
     expect(status).toBe(1);
@@ -199,6 +266,14 @@ describe("sshd", () => {
       "passwordauthentication no",
       "permitrootlogin without-password",
     ]);
+  });
+
+  it("refuses a value that it does not know", () => {
+    const { status, stderr } = root.run(`mkdir -p /run/sshd
+      sed 's/Authentication no/Authentication perhaps/' /etc/ssh/sshd_config.d/10-mail-host.conf >/tmp/sshd
+      sshd -t -f /tmp/sshd`);
+    expect(status).toBe(255);
+    expect(stderr).toContain('unsupported option "perhaps"');
   });
 
   it("refuses to start without that key", () => {
