@@ -46,13 +46,7 @@ export class MailAddress extends pulumi.ComponentResource {
           deleteProtection: args.lasting,
           labels: { ...args.labels, component: "address" },
         },
-        // A server that holds the address fills in the assignee, which is not ours to set.
-        {
-          parent: this,
-          protect: args.lasting,
-          deleteBeforeReplace: true,
-          ignoreChanges: ["assigneeId", "assigneeType"],
-        },
+        { parent: this, protect: args.lasting, deleteBeforeReplace: true },
       );
     const ipv4 = primaryIp("ipv4");
     const ipv6 = primaryIp("ipv6");

@@ -1,4 +1,4 @@
-// The lab's verbs. Everything after `pulumi` and after a machine's name belongs to that command and
+// The lab's verbs. Everything after `pulumi`, `run` and a machine's name belongs to that command and
 // is passed on as it is.
 
 import type { LabStatus } from "./control";
@@ -11,6 +11,7 @@ const usage = `usage: npm run lab -- [--name <lab>] <verb>
   down                        remove it without a trace
   status [--json]             what runs, and where
   pulumi <arguments>          run Pulumi against the lab's clouds
+  run <command>               run a command that calls \`pulumi\` there
   exec <machine> <command>    run a command inside a machine
   forward <machine> <port>    lead a port of this machine's loopback there
 `;
@@ -77,7 +78,10 @@ async function perform(name: string | undefined, args: readonly string[]): Promi
       return 0;
     }
     case "pulumi":
-      return lab.pulumiOnTerminal(rest);
+      return lab.onTerminal(["pulumi", ...rest]);
+    case "run":
+      if (rest.length === 0) throw new UsageError("run <command>");
+      return lab.onTerminal(rest);
     case "exec": {
       const [machine, ...command] = rest;
       if (machine === undefined || command.length === 0)

@@ -79,14 +79,19 @@ async function withoutSalt(file: string): Promise<() => Promise<void>> {
   };
 }
 
-async function prepare(paths: LabPaths, status: LabStatus, args: readonly string[]): Promise<Call> {
+/** `pulumi` itself, or any command that finds it on its PATH. */
+async function prepare(
+  paths: LabPaths,
+  status: LabStatus,
+  command: readonly string[],
+): Promise<Call> {
   const engine = await ensureEngine((line) => process.stderr.write(`${line}\n`));
   const cwd = await folderOfProject();
   await mkdir(paths.pulumi, { recursive: true });
   const place = (argv: readonly string[]) =>
     status.machinesPossible ? inNetwork(paths, argv) : [...argv];
   const environment = engineEnvironment(paths, status, engine.environment);
-  const stack = stackOf(args) ?? process.env.PULUMI_STACK ?? "lab";
+  const stack = stackOf(command) ?? process.env.PULUMI_STACK ?? "lab";
   const tidy = await withoutSalt(join(cwd, `Pulumi.${stack.split("/").at(-1)}.yaml`));
   const known = join(paths.pulumi, `.known-${stack.replaceAll("/", "_")}`);
   const isKnown = await access(known).then(
@@ -99,31 +104,31 @@ async function prepare(paths: LabPaths, status: LabStatus, args: readonly string
     await writeFile(known, "");
   }
   return {
-    argv: place([engine.pulumi, ...args]),
+    argv: place(command[0] === "pulumi" ? [engine.pulumi, ...command.slice(1)] : command),
     environment:
-      stackOf(args) === undefined ? { ...environment, PULUMI_STACK: stack } : environment,
+      stackOf(command) === undefined ? { ...environment, PULUMI_STACK: stack } : environment,
     cwd,
     tidy,
   };
 }
 
-/** Runs `pulumi` on this terminal and returns its exit status. */
-export async function pulumiOnTerminal(
+/** Runs a command with the engine on this terminal and returns its exit status. */
+export async function engineOnTerminal(
   paths: LabPaths,
   status: LabStatus,
-  args: readonly string[],
+  command: readonly string[],
 ): Promise<number> {
-  const call = await prepare(paths, status, args);
+  const call = await prepare(paths, status, command);
   return runOnTerminal(call.argv, call.environment, call.cwd).finally(call.tidy);
 }
 
-/** Runs `pulumi` and returns what it printed. */
-export async function pulumiCaptured(
+/** Runs a command with the engine and returns what it printed. */
+export async function engineCaptured(
   paths: LabPaths,
   status: LabStatus,
-  args: readonly string[],
+  command: readonly string[],
   show: boolean,
 ): Promise<Finished> {
-  const { argv, environment, cwd, tidy } = await prepare(paths, status, args);
+  const { argv, environment, cwd, tidy } = await prepare(paths, status, command);
   return attempt(argv, { environment, cwd, timeoutSeconds: 3600, show }).finally(tidy);
 }

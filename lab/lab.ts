@@ -1,7 +1,7 @@
 // A lab as tests and commands use it: one object for one name, whether or not it is up.
 
 import { ask, forwardSchema, type LabStatus, leaderSchema, portSchema } from "./control";
-import { pulumiCaptured, pulumiOnTerminal } from "./engine-run";
+import { engineCaptured, engineOnTerminal } from "./engine-run";
 import { attempt, type Finished, type RunOptions, runOnTerminal } from "./host/run";
 import { bringUp, labStatus, takeDown, type UpOptions } from "./lifecycle";
 import { inMachine } from "./machines/machine";
@@ -34,7 +34,9 @@ export interface Lab {
   pulumi(args: readonly string[], options?: PulumiOptions): Promise<Finished>;
   /** The same, failing with what the engine said when its exit status is not 0. */
   pulumiOrThrow(args: readonly string[], options?: PulumiOptions): Promise<Finished>;
-  pulumiOnTerminal(args: readonly string[]): Promise<number>;
+  /** Runs any command where `pulumi` means this lab's engine and clouds. */
+  withEngine(command: readonly string[], options?: PulumiOptions): Promise<Finished>;
+  onTerminal(command: readonly string[]): Promise<number>;
   /** Runs a command among the lab's routers: it sees machines as the world does. */
   inNetwork(argv: readonly string[], options?: RunOptions): Promise<Finished>;
   /** A port of this machine's loopback that leads to a machine's port, until the lab goes down. */
@@ -67,8 +69,13 @@ export function openLab(name?: string): Lab {
     return inMachine(leader.pid, argv);
   };
 
-  const pulumi = async (args: readonly string[], options: PulumiOptions = {}): Promise<Finished> =>
-    pulumiCaptured(paths, await status(), args, options.show ?? false);
+  const withEngine = async (
+    command: readonly string[],
+    options: PulumiOptions = {},
+  ): Promise<Finished> => engineCaptured(paths, await status(), command, options.show ?? false);
+
+  const pulumi = (args: readonly string[], options?: PulumiOptions): Promise<Finished> =>
+    withEngine(["pulumi", ...args], options);
 
   return {
     paths,
@@ -85,7 +92,8 @@ export function openLab(name?: string): Lab {
       const said = `${finished.stdout}\n${finished.stderr}`.trim();
       throw new Error(`pulumi ${args.join(" ")}: exit status ${finished.status}:\n${said}`);
     },
-    pulumiOnTerminal: async (args) => pulumiOnTerminal(paths, await status(), args),
+    withEngine,
+    onTerminal: async (command) => engineOnTerminal(paths, await status(), command),
     inNetwork: (argv, options) => attempt(inNetwork(paths, argv), options),
     async forward(machine, port) {
       const body = forwardSchema.parse({ machine, port });

@@ -12,7 +12,7 @@ const requestFault = z.object({
   path: z.string(),
   /** How many matching requests it meets. */
   times: z.number().int().positive().default(1),
-  /** Waits this long before the request is looked at. */
+  /** Waits this long before the request is looked at, or after its effect. */
   delayMilliseconds: z.number().nonnegative().default(0),
   /** Answered instead of the cloud's own answer; without it the fault only delays. */
   answer: z
@@ -22,7 +22,7 @@ const requestFault = z.object({
       headers: z.record(z.string(), z.string()).default({}),
     })
     .optional(),
-  /** `before` suppresses the effect of the request; `after` lets it happen and loses the answer. */
+  /** `before` keeps the request from its effect; `after` lets it happen, and delays or loses the answer. */
   when: z.enum(["before", "after"]).default("before"),
 });
 
@@ -74,14 +74,12 @@ export function addLabControl(app: FastifyInstance, cloud: string, store: Store)
     }
     fault.times -= 1;
     requestFaults = requestFaults.filter(({ times }) => times > 0);
-    if (fault.delayMilliseconds > 0) {
-      await sleep(fault.delayMilliseconds);
-    }
-    if (fault.answer === undefined) {
-      return;
-    }
     if (fault.when === "after") {
       pending.set(request, fault);
+      return;
+    }
+    await sleep(fault.delayMilliseconds);
+    if (fault.answer === undefined) {
       return;
     }
     const { status, body, headers } = fault.answer;
@@ -89,11 +87,16 @@ export function addLabControl(app: FastifyInstance, cloud: string, store: Store)
   });
 
   app.addHook("onSend", async (request, reply, payload) => {
-    const answer = pending.get(request)?.answer;
-    if (answer === undefined) {
+    const fault = pending.get(request);
+    if (fault === undefined) {
       return payload;
     }
     pending.delete(request);
+    await sleep(fault.delayMilliseconds);
+    const { answer } = fault;
+    if (answer === undefined) {
+      return payload;
+    }
     reply.code(answer.status).headers(answer.headers).removeHeader("content-length");
     return answer.body === undefined ? "" : JSON.stringify(answer.body);
   });

@@ -95,3 +95,19 @@ it("loses the answer to a call that took effect", async () => {
   expect((await cloudflare("GET", records)).body.result).toHaveLength(1);
   await close();
 });
+
+it("lets a call take effect long before it is answered", async () => {
+  const { cloudflare, close } = clouds(memoryStore());
+  const fault = { method: "POST", path: "/dns_records", when: "after", delayMilliseconds: 400 };
+  await cloudflare("POST", "/_lab/faults", fault);
+  const record = { name: "example.test", type: "A", content: "192.0.2.1", ttl: 300 };
+  let isAnswered = false;
+  const call = cloudflare("POST", records, record).then(({ status }) => {
+    isAnswered = true;
+    return status;
+  });
+  await expect.poll(async () => (await cloudflare("GET", records)).body.result).toHaveLength(1);
+  expect(isAnswered).toBe(false);
+  expect(await call).toBe(200);
+  await close();
+});
