@@ -30,14 +30,16 @@ export interface Traffic {
 
 const domain = target.hostname.split(".").slice(1).join(".");
 
+/** Without it, only a part of a mail has arrived. */
+const lastLine = "So ends the mail.";
+
 /** Two mailboxes of the host, for mail that keeps coming. */
 const users = [`alice@${domain}`, `bob@${domain}`];
 
 /** Sends mail to port 25 from elsewhere without a pause, several at once, until stopped. */
 export function startTraffic(lanes = 4): Traffic {
-  const text = "A line of a mail that must not get lost, of seventy characters or so.\r\n".repeat(
-    460,
-  );
+  const line = "A line of a mail that must not get lost, of seventy characters or so.\r\n";
+  const text = `${line.repeat(460)}${lastLine}\r\n`;
   const taken: TakenMail[] = [];
   const postponed: string[] = [];
   const refused: string[] = [];
@@ -93,10 +95,12 @@ export function startTraffic(lanes = 4): Traffic {
   return traffic;
 }
 
-/** Queue ids under which a mail lies in a mailbox, by subject; one id twice is one delivery made twice. */
+/** Queue ids under which a mail lies whole in a mailbox, by subject; one id twice is one delivery made twice. */
 export function storedMail(): Map<string, string[]> {
-  const program =
-    '/^Received:/ { id = "" } / \\(Postfix\\) with .* id / { sub(/.* id /, ""); sub(/[; ].*/, ""); id = $0 } /^Subject: / { print $2, id; nextfile }';
+  const program = `/^Received:/ { id = "" }
+    /\\(Postfix\\) with .* id / { sub(/.* id /, ""); sub(/[; ].*/, ""); id = $0 }
+    /^Subject: / { subject = $2 }
+    $0 ~ /^${lastLine}\r?$/ { print subject, id; nextfile }`;
   const listed = onHost(
     `find /var/spool/mail/virtual/ -type f \\( -path '*/new/*' -o -path '*/cur/*' \\) -exec awk '${program}' {} +`,
   );

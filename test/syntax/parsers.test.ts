@@ -240,6 +240,7 @@ describe("shellcheck", () => {
   it.each([
     ["scripts/start", "bash"],
     [".ci/run", "bash"],
+    ["test/run", "bash"],
     ["components/scripts/release-volume.sh", "sh"],
     ["components/scripts/scan-host-key.sh", "sh"],
   ])("has no complaint about %s, which runs beside the program", (path, shell) => {

@@ -11,7 +11,7 @@ import {
   restart,
 } from "../../support/cloud";
 import { deliver, fetchMail, submit, token, withMailbox } from "../../support/mail";
-import { answersPing, onHost, openPorts, target } from "../../support/target";
+import { answersPing, hostAnswers, onHost, openPorts, target } from "../../support/target";
 import { answersOf, isReady, underTraffic, until } from "../../support/traffic";
 
 const domain = target.hostname.split(".").slice(1).join(".");
@@ -87,12 +87,14 @@ describe("a daemon that is killed", () => {
     ["Postfix's queue manager", "pgrep -o -x qmgr"],
     ["the resolver", "pidof unbound"],
     ["the watch over the host", "systemctl show --property=MainPID --value mail-prove"],
+    ["SSH", "systemctl show --property=MainPID --value ssh"],
   ])("comes back by itself: %s", async (_name, find) => {
     await underTraffic(
       async () => {
         const pid = onHost(find).trim();
         expect(pid).toMatch(/^[1-9]\d*$/);
         onHost(`kill -KILL ${pid}`);
+        await until("SSH", 60, hostAnswers);
         await until("another process", 60, () => {
           const now = onHost(`${find} || true`).trim();
           return now !== pid && /^[1-9]\d*$/.test(now);
