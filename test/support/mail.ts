@@ -1,10 +1,10 @@
 // One mail tool for all tests: deliver as a stranger, submit as a user, fetch as a user, talk SMTP by hand.
 
-import { once } from "node:events";
-import { connect } from "node:net";
 import { createInterface } from "node:readline";
+import { connect as connectTls } from "node:tls";
 import { ImapFlow } from "imapflow";
 import { createTransport } from "nodemailer";
+import { type Connection, type Reply, SmtpSession } from "./smtp-session";
 import { target } from "./target";
 
 /** Unique word for a subject, so that a test finds its own mail. */
@@ -12,40 +12,49 @@ export function token(): string {
   return `t${Date.now().toString(36)}${Math.random().toString(36).slice(2, 8)}`;
 }
 
-/** What a server said: the code of the last line, and all of it. */
-export interface Reply {
-  readonly code: number;
-  readonly text: string;
-}
-
 /** Says each line after the former was answered, up to the first refusal; all replies, the greeting first. */
 export async function smtpDialogue(
   lines: readonly string[],
-  {
-    address = target.ipv4,
-    port = 25,
-    from = target.elsewhere.ipv4,
-  }: { address?: string; port?: number; from?: string } = {},
+  connection: Connection = {},
 ): Promise<Reply[]> {
-  const socket = connect({ host: address, port, localAddress: from });
-  socket.setTimeout(60_000, () =>
-    socket.destroy(new Error(`no answer from ${address}:${port} for a minute`)),
-  );
-  await once(socket, "connect");
-  const replies: Reply[] = [];
-  const todo = [...lines];
+  const session = await SmtpSession.open(connection);
+  const replies = [await session.reply()];
+  for (const line of lines) {
+    const { code } = replies.at(-1) ?? { code: 0 };
+    if (code === 0 || code >= 400) break;
+    replies.push(await session.say(line));
+  }
+  session.close();
+  return replies;
+}
+
+/** Says each IMAP command after the former was answered; all answers, the greeting first. */
+export async function imapDialogue(
+  commands: readonly string[],
+  { address = target.ipv4, from }: Omit<Connection, "port"> = {},
+): Promise<string[]> {
+  const socket = connectTls({
+    host: address,
+    port: 993,
+    servername: target.hostname,
+    rejectUnauthorized: false,
+    ...(from === undefined ? {} : { localAddress: from }),
+  });
+  socket.setTimeout(60_000, () => socket.destroy(new Error("no answer over IMAP for a minute")));
+  const todo = [...commands];
+  const answers: string[] = [];
   let text = "";
   for await (const line of createInterface({ input: socket })) {
     text += `${line}\n`;
-    if (/^\d{3}-/.test(line)) continue;
-    replies.push({ code: Number(line.slice(0, 3)), text });
+    if (answers.length > 0 && !line.startsWith("a ")) continue;
+    answers.push(text);
     text = "";
-    const next = Number(line.slice(0, 3)) < 400 ? todo.shift() : undefined;
+    const next = todo.shift();
     if (next === undefined) break;
-    socket.write(`${next}\r\n`);
+    socket.write(`a ${next}\r\n`);
   }
   socket.destroy();
-  return replies;
+  return answers;
 }
 
 /** A mail from elsewhere, handed to port 25 as any other mail server would; the reply to each step. */
@@ -61,7 +70,6 @@ export async function deliver({
   family?: 4 | 6;
 }): Promise<Reply[]> {
   const address = family === 4 ? target.ipv4 : target.ipv6;
-  const source = family === 4 ? target.elsewhere.ipv4 : target.elsewhere.ipv6;
   const message = `From: <${from}>\r\nTo: <${to}>\r\nSubject: ${subject}\r\nMessage-ID: <${subject}@${target.elsewhere.domain}>\r\nDate: ${new Date().toUTCString().replace("GMT", "+0000")}\r\n\r\nHello.\r\n.`;
   const lines = [
     `EHLO mx.${target.elsewhere.domain}`,
@@ -71,7 +79,7 @@ export async function deliver({
     message,
     "QUIT",
   ];
-  return smtpDialogue(lines, { address, from: source });
+  return smtpDialogue(lines, { address });
 }
 
 /** Submits with a login; resolves with the last reply, rejects with the server's refusal. */
