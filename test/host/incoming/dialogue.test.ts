@@ -44,9 +44,13 @@ describe("a client that does not wait for its turn is hung up on", () => {
     // Holds Postfix up, or who is first would be a matter of luck.
     const signal = (name: string) => onHost(`pkill --signal ${name} --exact 'master|smtpd'`);
     signal("STOP");
-    const early = await SmtpSession.open();
-    early.send(`${greeting}\r\n${mail}QUIT\r\n`);
-    signal("CONT");
+    let early: SmtpSession;
+    try {
+      early = await SmtpSession.open();
+      early.send(`${greeting}\r\n${mail}QUIT\r\n`);
+    } finally {
+      signal("CONT");
+    }
     const answers = codes(await early.replies());
     early.close();
     expect(answers).toEqual([554, 0]);
