@@ -6,6 +6,7 @@ import { expect, onTestFinished } from "vitest";
 import { createHetznerCloud } from "../../lab/clouds/hetzner";
 import { type Infrastructure, noInfrastructure } from "../../lab/clouds/infrastructure";
 import { memoryStore, type Store } from "../../lab/clouds/store";
+import { type Contract, hetznerContract, watch } from "./contract";
 
 /** A public key that is none of the operator's. */
 export const sshKey =
@@ -57,6 +58,16 @@ export function recorder(failing: Partial<Record<keyof Infrastructure, string>> 
   return { effects, infrastructure };
 }
 
+/** Watches a cloud for one test, which fails when a call breaks the contract. */
+export function watched(app: FastifyInstance, contract: Contract) {
+  const seen = watch(app, contract);
+  onTestFinished(async () => {
+    await app.close();
+    expect(seen.violations).toEqual([]);
+  });
+  return seen;
+}
+
 /** An emulated Hetzner Cloud on a recorder, for one test. */
 export function hetznerCloud(
   failing: Partial<Record<keyof Infrastructure, string>> = {},
@@ -69,7 +80,7 @@ export function hetznerCloud(
     actionMilliseconds: 5,
     ...options,
   });
-  onTestFinished(() => app.close());
+  const seen = watched(app, hetznerContract);
   const call = clientOf(app, "/v1");
 
   /** Waits for the actions of an answer, as hcloud-go does, and returns the last state of each. */
@@ -118,5 +129,5 @@ export function hetznerCloud(
     return answer.body.volume;
   }
 
-  return { app, call, effects, settle, address, server, volume };
+  return { app, seen, call, effects, settle, address, server, volume };
 }
