@@ -44,6 +44,7 @@ export function backend(place: string): Record<string, string> {
 export async function stackOf(
   program: Program,
   variables: Readonly<Record<string, string>> = {},
+  config: Readonly<Record<string, string>> = {},
 ): Promise<Stack> {
   const { engine, command } = installed();
   stacks += 1;
@@ -55,6 +56,7 @@ export async function stackOf(
       workDir: place,
       pulumiCommand: command,
       envVars: { SSH_AUTH_SOCK: "", ...engine.environment, ...backend(place), ...variables },
+      stackSettings: { test: { config } },
       projectSettings: { name: "engine", runtime: "nodejs" },
     },
   );

@@ -4,11 +4,10 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import * as hcloud from "@pulumi/hcloud";
 import * as random from "@pulumi/random";
 import { describe, expect, it } from "vitest";
 import { ensureEngine } from "../../lab/engine/install";
-import { backend, changes, folder, installed, type Reply, serve, stackOf } from "./engine-support";
+import { backend, folder, installed, stackOf } from "./engine-support";
 
 describe("the engine", () => {
   it("is found at once when it was made before", async () => {
@@ -67,50 +66,4 @@ describe("the engine", () => {
     expect(second.outputs.password?.value).toBe(first.outputs.password?.value);
     expect(second.summary.resourceChanges).toEqual({ same: 2 });
   });
-
-  it("creates an SSH key through the real hcloud provider", async () => {
-    const api = await fakeApi({
-      "POST /v1/ssh_keys": (body) => ({
-        status: 201,
-        json: {
-          ssh_key: { id: 7, fingerprint: "aa:bb", created: "2026-01-01T00:00:00Z", ...body },
-        },
-      }),
-      "GET /v1/ssh_keys/7": () => ({
-        status: 200,
-        json: {
-          ssh_key: {
-            id: 7,
-            name: "operator",
-            public_key: "ssh-ed25519 AAAA",
-            fingerprint: "aa:bb",
-            labels: {},
-            created: "2026-01-01T00:00:00Z",
-          },
-        },
-      }),
-      "DELETE /v1/ssh_keys/7": () => ({ status: 204, json: undefined }),
-    });
-    const stack = await stackOf(
-      async () => {
-        const key = new hcloud.SshKey("key", { name: "operator", publicKey: "ssh-ed25519 AAAA" });
-        return { id: key.id };
-      },
-      { HCLOUD_ENDPOINT: `${api.url}/v1`, HCLOUD_TOKEN: "b".repeat(64) },
-    );
-    const { outputs } = await stack.up();
-    await stack.refresh();
-    expect(await changes(stack)).toEqual({ same: 2 });
-    await stack.destroy();
-    expect(outputs.id?.value).toBe("7");
-    expect(api.requests.map(({ line }) => line)).toContain("DELETE /v1/ssh_keys/7");
-  });
 });
-
-async function fakeApi(routes: Readonly<Record<string, (body: object) => Reply>>) {
-  return await serve(({ line, body }) => {
-    const route = routes[line];
-    if (route === undefined) throw new Error(`no route for ${line}`);
-    return route(typeof body === "object" && body !== null ? body : {});
-  });
-}
