@@ -5,6 +5,7 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { labTokens } from "../../lab/engine-run";
 import { ownProgram, runningPid, signal } from "../../lab/host/processes";
 import { attempt, pause } from "../../lab/host/run";
 import { openLab } from "../../lab/lab";
@@ -14,8 +15,8 @@ const rounds = 4;
 const seed = process.env.LAB_KILL_SEED || randomBytes(4).toString("hex");
 const lab = openLab(`killed-${randomBytes(3).toString("hex")}`);
 
-const command = (verb: string): string[] =>
-  ownProgram(join("lab", "cli.ts"), ["--name", lab.paths.name, verb]);
+const command = (verb: readonly string[]): string[] =>
+  ownProgram(join("lab", "cli.ts"), ["--name", lab.paths.name, ...verb]);
 
 /** Numbers from 0 to 1 that only the seed decides (mulberry32). */
 function randomFrom(text: string): () => number {
@@ -37,17 +38,20 @@ async function kill(victims: readonly string[]): Promise<void> {
 }
 
 /** Starts `up`, and kills it with all its children after so long, and the victims with it. */
-async function killedUp(milliseconds: number, victims: readonly string[]): Promise<void> {
-  const [program = "", ...rest] = command("up");
+async function killedUp(
+  { moment, victims }: { readonly moment: number; readonly victims: readonly string[] },
+  ...flags: readonly string[]
+): Promise<void> {
+  const [program = "", ...rest] = command(["up", ...flags]);
   const child = spawn(program, rest, { detached: true, stdio: "ignore" });
   const ended = new Promise((resolve) => child.on("exit", resolve));
-  await Promise.race([pause(milliseconds), ended]);
+  await Promise.race([pause(moment), ended]);
   if (child.pid !== undefined) signal(-child.pid, "SIGKILL");
   await kill(victims);
   await ended;
 }
 
-async function succeed(verb: string): Promise<void> {
+async function succeed(...verb: readonly string[]): Promise<void> {
   const { status, stderr } = await attempt(command(verb), { timeoutSeconds: 120 });
   expect(status, stderr).toBe(0);
 }
@@ -57,24 +61,37 @@ const everybody = [[], ["supervisor"], ["gateway"], ["supervisor", "gateway"]];
 describe.skipIf(process.getuid?.() !== 0)(`a lab whose up is killed (seed ${seed})`, () => {
   afterAll(() => lab.down());
 
-  it("is repaired by up and removed by down, wherever it was cut off", async () => {
-    const random = randomFrom(seed);
+  const random = randomFrom(seed);
+
+  /** How long a whole `up` takes when nobody kills it. */
+  async function measured(...flags: readonly string[]): Promise<number> {
     const started = Date.now();
-    await succeed("up");
-    const wholeUp = Date.now() - started;
+    await succeed("up", ...flags);
+    const milliseconds = Date.now() - started;
     await succeed("down");
     expect(await tracesOf(lab)).toEqual(noTraces);
+    return milliseconds;
+  }
 
+  /** A death somewhere in the turn's own part of the whole, and by turns of everybody. */
+  const death = (turn: number, wholeUp: number) => ({
+    moment: Math.round((((turn % rounds) + random()) / rounds) * wholeUp),
+    victims: everybody[turn % everybody.length] ?? [],
+  });
+
+  /** Tells the whole story when a round goes wrong. */
+  const tell = (story: object, error: unknown) =>
+    new Error(
+      `${JSON.stringify({ seed, ...story })}: ${error instanceof Error ? error.message : error}`,
+    );
+
+  it("is repaired by up and removed by down, wherever it was cut off", async () => {
+    const wholeUp = await measured();
     for (let round = 0; round < rounds; round += 1) {
-      // Each moment falls into a part of its own, so that few rounds cover the whole.
-      const moment = () => Math.round(((round + random()) / rounds) * wholeUp);
-      const victims = () => everybody[Math.floor(random() * everybody.length)] ?? [];
-      const first = { moment: moment(), victims: victims() };
-      const second = { moment: moment(), victims: victims() };
-      const story = JSON.stringify({ seed, round, wholeUp, first, second });
-
-      await killedUp(first.moment, first.victims);
+      const first = death(round, wholeUp);
+      const second = death(round + 1, wholeUp);
       try {
+        await killedUp(first);
         await succeed("up");
         expect((await lab.status()).machinesPossible).toBe(true);
         const cloud = cloudOf(lab);
@@ -92,11 +109,33 @@ describe.skipIf(process.getuid?.() !== 0)(`a lab whose up is killed (seed ${seed
         for (const kind of Object.values(traces)) expect(kind).not.toEqual([]);
 
         await kill(["supervisor"]);
-        await killedUp(second.moment, second.victims);
+        await killedUp(second);
         await succeed("down");
         expect(await tracesOf(lab)).toEqual(noTraces);
       } catch (error) {
-        throw new Error(`${story}: ${error instanceof Error ? error.message : error}`);
+        throw tell({ round, wholeUp, first, second }, error);
+      }
+    }
+  });
+
+  it("is repaired and removed in the same way where it has no machines", async () => {
+    const flag = "--no-machines";
+    const wholeUp = await measured(flag);
+    for (let round = 0; round < rounds; round += 1) {
+      const first = death(round, wholeUp);
+      const second = death(round + 1, wholeUp);
+      try {
+        await killedUp(first, flag);
+        await succeed("up", flag);
+        const { apis } = await lab.status();
+        const headers = { authorization: `Bearer ${labTokens.hcloud}` };
+        expect((await fetch(`${apis.hcloud}/locations`, { headers })).status).toBe(200);
+        await kill(["supervisor"]);
+        await killedUp(second, flag);
+        await succeed("down");
+        expect(await tracesOf(lab)).toEqual(noTraces);
+      } catch (error) {
+        throw tell({ flag, round, wholeUp, first, second }, error);
       }
     }
   });
