@@ -174,3 +174,17 @@ it("creates, reads, updates, replaces, imports and removes all that a mail host 
   await other.destroy();
   for (const kind of kinds) expect(await cloud.all(kind)).toEqual([]);
 });
+
+it("makes all of it anew when somebody else has removed everything", async () => {
+  const cloud = await reachableCloud();
+  const stack = await cloud.stack(mailHost(first));
+  await stack.up();
+  for (const kind of [...kinds].reverse()) {
+    for (const { id } of await cloud.all(kind)) await cloud.call("DELETE", `/${kind}/${id}`);
+    await expect.poll(() => cloud.all(kind)).toEqual([]);
+  }
+  const { summary } = await stack.up({ refresh: true });
+  expect(summary.resourceChanges).toEqual({ create: 9, same: 1 });
+  for (const kind of kinds) expect(await cloud.all(kind)).not.toEqual([]);
+  expect(await changes(stack)).toEqual({ same: 10 });
+});
