@@ -1,12 +1,11 @@
 // What the tests of the engine share: stacks of inline programs on the real engine, each with a state of
-// its own, and servers on loopback that end with the test.
+// its own.
 
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LocalWorkspace, PulumiCommand, type Stack } from "@pulumi/pulumi/automation/index.js";
-import { afterAll, beforeAll, onTestFinished } from "vitest";
+import { afterAll, beforeAll } from "vitest";
 import { type Engine, ensureEngine } from "../../lab/engine/install";
 
 const installationMinutes = 20;
@@ -74,51 +73,6 @@ export async function failure(run: Promise<unknown>): Promise<string> {
     () => "it did not fail",
     (error: unknown) => String(error),
   );
-}
-
-/** What a server answers. */
-export interface Reply {
-  readonly status: number;
-  readonly json: unknown;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-/** What a server was asked. */
-export interface Asked {
-  readonly line: string;
-  readonly authorization: string | undefined;
-  readonly body: unknown;
-}
-
-/** An HTTP server for one test. */
-export async function serve(
-  answer: (asked: Asked, url: URL) => Reply,
-): Promise<{ readonly url: string; readonly requests: Asked[] }> {
-  const requests: Asked[] = [];
-  const server = createServer((request, response) => {
-    let text = "";
-    request.setEncoding("utf8").on("data", (chunk: string) => {
-      text += chunk;
-    });
-    request.on("end", () => {
-      const url = new URL(request.url ?? "/", "http://localhost");
-      const asked: Asked = {
-        line: `${request.method} ${url.pathname}`,
-        authorization: request.headers.authorization,
-        body: text === "" ? undefined : JSON.parse(text),
-      };
-      requests.push(asked);
-      const { status, json, headers } = answer(asked, url);
-      response.writeHead(status, { "content-type": "application/json", ...headers });
-      response.end(json === undefined ? "" : JSON.stringify(json));
-    });
-  });
-  const port = await listening(server);
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${port}`, requests };
 }
 
 /** Listens on a loopback port and returns it. */
