@@ -99,7 +99,8 @@ const cgroups = 'd=$(mktemp -d) && mount -t cgroup2 none "$d" && find "$d" -name
 export async function tracesOf(lab: Lab) {
   const { name, namespace } = lab.paths;
   const output = async (argv: readonly string[]) => (await attempt(argv)).stdout.split("\n");
-  const named = (lines: readonly string[]) => lines.filter((line) => line.includes(name));
+  const whole = new RegExp(`${name}(?![a-z0-9-])`);
+  const named = (lines: readonly string[]) => lines.filter((line) => whole.test(line));
   const processes = readdirSync("/proc")
     .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
     .map((pid) => `${pid} ${commandOf(pid)}`);

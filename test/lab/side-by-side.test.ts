@@ -10,8 +10,9 @@ import { type Lab, openLab } from "../../lab/lab";
 import { answers, cloudOf, idOf, noTraces, soon, tracesOf } from "./lab-support";
 
 const run = randomBytes(3).toString("hex");
-const one = openLab(`one-${run}`);
-const two = openLab(`two-${run}`);
+// One name begins with the other, and must not be taken for it.
+const one = openLab(`side-${run}`);
+const two = openLab(`side-${run}-b`);
 
 const place = { location: "nbg1" };
 
