@@ -142,7 +142,10 @@ const unsupported = [
   "reset_password",
 ];
 
-/** The codes of refusals with the status that carries each. */
+/**
+ * The codes of refusals with the status that carries each. The documentation names no status for those of
+ * firewalls and volumes; theirs are the lab's choice.
+ */
 const refusals: Readonly<Record<string, number>> = {
   json_error: 400,
   unauthorized: 401,
