@@ -45,8 +45,7 @@ const mailHost = (wishes: Wishes, imported: Ids = {}) => {
       new hcloud.PrimaryIp(
         type,
         { name: `mail-${type}`, type, location, autoDelete: false, labels },
-        // A server fills in the assignee; an import would take it for a wish beside the location.
-        options(type, imported[type] ? {} : { ignoreChanges: ["assigneeId", "assigneeType"] }),
+        options(type),
       );
     const ipv4 = address("ipv4");
     const ipv6 = address("ipv6");
