@@ -1,10 +1,11 @@
 // The two emulated clouds over one infrastructure, listening.
 
 import { join } from "node:path";
+import type { FastifyInstance } from "fastify";
 import { createCloudflare, zoneIdOf } from "./clouds/cloudflare";
 import { createHetznerCloud } from "./clouds/hetzner";
 import type { Infrastructure } from "./clouds/infrastructure";
-import { fileStore } from "./clouds/store";
+import { fileStore, type Store } from "./clouds/store";
 import { cloudflarePort, hcloudPort } from "./network/addresses";
 import type { LabPaths } from "./paths";
 
@@ -24,18 +25,31 @@ const zones = ["example.test", "second.test", "example.com", "example.org"].map(
   accountId,
 }));
 
-/** Starts both APIs: on the lab's address, or on free loopback ports where `host` is none of it. */
-export async function serveClouds(
+/** Both clouds of one lab, before they listen. */
+export interface Clouds {
+  readonly hetzner: FastifyInstance;
+  readonly cloudflare: FastifyInstance;
+}
+
+/** Makes both clouds over one infrastructure and one memory. */
+export const createClouds = (infrastructure: Infrastructure, store: Store): Clouds => ({
+  hetzner: createHetznerCloud({ infrastructure, store, actionMilliseconds }),
+  cloudflare: createCloudflare({ infrastructure, store, zones }),
+});
+
+/** Lets both clouds listen: on the lab's address, or on free loopback ports where `host` is none. */
+export async function listen(clouds: Clouds, host?: string): Promise<ApiAddresses> {
+  const where = (port: number) =>
+    host === undefined ? { host: "127.0.0.1", port: 0 } : { host, port };
+  const hcloudAddress = await clouds.hetzner.listen(where(hcloudPort));
+  const cloudflareAddress = await clouds.cloudflare.listen(where(cloudflarePort));
+  return { hcloud: `${hcloudAddress}/v1`, cloudflare: `${cloudflareAddress}/client/v4` };
+}
+
+/** Starts both APIs with a memory that outlives this process. */
+export const serveClouds = (
   paths: LabPaths,
   infrastructure: Infrastructure,
   host: string | undefined,
-): Promise<ApiAddresses> {
-  const store = fileStore(join(paths.state, "clouds.json"));
-  const hetzner = createHetznerCloud({ infrastructure, store, actionMilliseconds });
-  const cloudflare = createCloudflare({ infrastructure, store, zones });
-  const where = (port: number) =>
-    host === undefined ? { host: "127.0.0.1", port: 0 } : { host, port };
-  const hcloudAddress = await hetzner.listen(where(hcloudPort));
-  const cloudflareAddress = await cloudflare.listen(where(cloudflarePort));
-  return { hcloud: `${hcloudAddress}/v1`, cloudflare: `${cloudflareAddress}/client/v4` };
-}
+): Promise<ApiAddresses> =>
+  listen(createClouds(infrastructure, fileStore(join(paths.state, "clouds.json"))), host);

@@ -1,15 +1,14 @@
 // Making and removing a whole lab. `up` repairs what a killed lab left; `down` finds everything by
 // the lab's name, whether or not anything of it still answers.
 
-import { existsSync } from "node:fs";
 import { chmod, mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ask, type LabStatus, statusSchema } from "./control";
-import { endMarked, ownProgram, runningPid, signal, startDetached } from "./host/processes";
+import { endMarked, markOf, ownProgram, runningPid, signal, startDetached } from "./host/processes";
 import { ensureHostPackages } from "./host/requirements";
 import { attempt, pause, until } from "./host/run";
 import { removeCgroups } from "./machines/cgroups";
-import { mountVolumeStore, unmountVolumeStore } from "./machines/volumes";
+import { releaseVolumeStore } from "./machines/volumes";
 import {
   createRouter,
   deleteNamespaces,
@@ -76,12 +75,11 @@ async function alone<T>(paths: LabPaths, work: () => Promise<T>): Promise<T> {
   await mkdir(dirname(lock), { recursive: true });
   await until(`lab ${paths.name}: another command is at work on it`, 1800, async () => {
     try {
-      await writeFile(lock, String(process.pid), { flag: "wx" });
+      await writeFile(lock, await markOf(process.pid), { flag: "wx" });
       return true;
     } catch {
-      const holder = await readFile(lock, "utf8").catch(() => "");
-      const isAlive = holder !== "" && existsSync(`/proc/${holder}`);
-      if (!isAlive) await rm(lock, { force: true });
+      // Whoever held it was killed: another process may have that number by now.
+      if ((await runningPid(lock)) === undefined) await rm(lock, { force: true });
       return undefined;
     }
   });
@@ -137,7 +135,6 @@ async function bringUpAlone(
   } else {
     report(`making network namespace ${paths.namespace}`);
     await createRouter(paths);
-    await mountVolumeStore(paths);
     const gateway = ownProgram(join(__dirname, "gateway.ts"), [paths.name]);
     await startDetached(gateway, gatewayMark(paths), join(paths.log, "gateway.log"));
     await startDetached(inNetwork(paths, supervisor), supervisorMark(paths), log);
@@ -150,7 +147,7 @@ async function bringUpAlone(
 async function takeDownAlone(paths: LabPaths, report: Report): Promise<void> {
   report(`removing lab ${paths.name}`);
   await clear(paths);
-  if (process.getuid?.() === 0 && process.platform === "linux") await unmountVolumeStore(paths);
+  if (process.getuid?.() === 0 && process.platform === "linux") await releaseVolumeStore(paths);
   const mounts = await readFile("/proc/self/mounts", "utf8").catch(() => "");
   const below = mounts
     .split("\n")

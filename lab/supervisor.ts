@@ -13,6 +13,7 @@ import { serveClouds } from "./control-plane";
 import { ensureImage } from "./machines/image";
 import { LabInfrastructure } from "./machines/infrastructure";
 import { serveMetadata } from "./machines/metadata";
+import { mountVolumeStore } from "./machines/volumes";
 import { apis, elsewhere, packages, packagesPort, rootServers, router } from "./network/addresses";
 import { publicIpv6 } from "./network/namespaces";
 import { relayToSocket, serveTunnels } from "./network/tunnels";
@@ -39,6 +40,7 @@ async function withMachines(
   report("starting name server, resolver, clouds and elsewhere.test");
   const nameserver = new Nameserver(paths);
   const infrastructure = new LabInfrastructure(paths, image, nameserver, blockOutgoingMail);
+  await mountVolumeStore(paths);
   const resolver = await startResolver(paths);
   await infrastructure.restore();
   await serveMetadata(() => infrastructure.machines);

@@ -34,6 +34,8 @@ const actionFault = z.object({
   delayMilliseconds: z.number().nonnegative().default(0),
   /** What the action fails with; without it the action is only slow. */
   error: z.object({ code: z.string(), message: z.string() }).optional(),
+  /** Lets the action do its work, and leaves it out whenever clients ask how it goes. */
+  lost: z.boolean().default(false),
 });
 
 type RequestFault = z.infer<typeof requestFault>;

@@ -2,8 +2,9 @@
 // time, so that a reused pid is never taken for one of ours.
 
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { pause } from "./run";
@@ -22,6 +23,15 @@ async function startTime(pid: number): Promise<string | undefined> {
   }
 }
 
+/** What a mark says; undefined where its writing was cut off. */
+function readMark(text: string): Mark | undefined {
+  try {
+    return markSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
 /** Argument vector that runs one of the lab's own programs with this Node. */
 export const ownProgram = (file: string, argv: readonly string[]): string[] => [
   process.execPath,
@@ -31,35 +41,45 @@ export const ownProgram = (file: string, argv: readonly string[]): string[] => [
   ...argv,
 ];
 
-/** Starts a program that stays when this process ends, and notes it in `markFile`. */
+/** What marks a running process, for a file of its own. */
+export async function markOf(pid: number): Promise<string> {
+  const mark: Mark = { pid, startTime: (await startTime(pid)) ?? "" };
+  return JSON.stringify(mark);
+}
+
+// Runs the program once a line comes, and never when the one who was to send it has gone.
+const onceMarked = ["-c", 'read -r _ && exec "$@"', "sh"];
+
+/** Starts a program that stays when this process ends, and notes it in `markFile` before it runs. */
 export async function startDetached(
   argv: readonly string[],
   markFile: string,
   log: string,
 ): Promise<void> {
-  const [program, ...rest] = argv;
-  if (program === undefined) throw new Error("start: no program given");
   const output = openSync(log, "a", 0o600);
-  const child = spawn(program, rest, {
+  const child = spawn("sh", [...onceMarked, ...argv], {
     detached: true,
-    stdio: ["ignore", output, output],
+    stdio: ["pipe", output, output],
     cwd: "/",
   });
   closeSync(output);
-  const failed = new Promise<never>((_resolve, reject) => child.on("error", reject));
-  await Promise.race([failed, pause(20)]);
-  failed.catch(() => {});
-  child.unref();
-  if (child.pid === undefined) throw new Error(`${program}: did not start`);
-  const mark: Mark = { pid: child.pid, startTime: (await startTime(child.pid)) ?? "" };
-  await writeFile(markFile, JSON.stringify(mark));
+  try {
+    await once(child, "spawn");
+    await writeFile(`${markFile}.new`, await markOf(child.pid ?? 0));
+    await rename(`${markFile}.new`, markFile);
+    child.stdin?.write("\n");
+  } finally {
+    child.stdin?.end();
+    child.unref();
+  }
 }
 
 /** Pid of the process noted in `markFile`, while it runs. */
 export async function runningPid(markFile: string): Promise<number | undefined> {
   const text = await readFile(markFile, "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
-  const mark = markSchema.parse(JSON.parse(text));
+  const mark = readMark(text);
+  if (mark === undefined) return undefined;
   return (await startTime(mark.pid)) === mark.startTime ? mark.pid : undefined;
 }
 

@@ -44,9 +44,6 @@ const momentFile = (paths: LabPaths, volumeId: number): string =>
 
 const storeFile = (paths: LabPaths): string => `${paths.volumes}.xfs`;
 
-const isMounted = async (folder: string): Promise<boolean> =>
-  (await attempt(["mountpoint", "--quiet", folder])).status === 0;
-
 const exists = (path: string): Promise<boolean> =>
   access(path).then(
     () => true,
@@ -60,24 +57,25 @@ export const volumeDeviceName = (volumeId: number): string => `scsi-0HC_Volume_$
 export const deviceFolder = (paths: LabPaths, serverId: number): string =>
   join(paths.machines, String(serverId), "disk");
 
+/** A file system's `major:minor`, unpacked as by makedev(3). */
+const deviceNumber = (dev: number): string =>
+  `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
+
 /** Loop devices on files of one file system. Paths would not do: they end with the mount namespace that opened them. */
-async function loopDevicesOn(dev: number): Promise<{ device: string; inode: number }[]> {
+async function loopDevicesOn(fileSystem: string): Promise<{ device: string; inode: number }[]> {
   const columns = "NAME,BACK-MAJ:MIN,BACK-INO";
   const listed = await attempt(["losetup", "--json", "--list", "--output", columns]);
   if (listed.stdout.trim() === "") return [];
-  // As makedev(3) packs them.
-  const major = (dev >> 8) & 0xfff;
-  const minor = (dev & 0xff) | ((dev >> 12) & 0xfff00);
   return losetupOutput
     .parse(JSON.parse(listed.stdout))
-    .loopdevices.filter((loop) => loop["back-maj:min"].trim() === `${major}:${minor}`)
+    .loopdevices.filter((loop) => loop["back-maj:min"].trim() === fileSystem)
     .map((loop) => ({ device: loop.name, inode: loop["back-ino"] }));
 }
 
 /** The loop device of a volume's file, where it has one. */
 async function loopDeviceOf(file: string): Promise<string | undefined> {
   const { dev, ino } = await stat(file);
-  return (await loopDevicesOn(dev)).find(({ inode }) => inode === ino)?.device;
+  return (await loopDevicesOn(deviceNumber(dev))).find(({ inode }) => inode === ino)?.device;
 }
 
 async function attachLoop(file: string): Promise<string> {
@@ -102,10 +100,13 @@ async function isInUse(device: string): Promise<boolean> {
   }
 }
 
-/** Mounts the file system that volumes lie on, unless it is; it is made with the lab. */
+/**
+ * Mounts the file system that volumes lie on, in the supervisor's mount namespace alone: a mount of this
+ * machine's own would be copied into every lab that comes up meanwhile, and stay there.
+ */
 export async function mountVolumeStore(paths: LabPaths): Promise<void> {
   await mkdir(paths.volumes, { recursive: true });
-  if (await isMounted(paths.volumes)) return;
+  await releaseVolumeStore(paths);
   const store = storeFile(paths);
   if (!(await exists(store))) {
     const fresh = `${store}.new`;
@@ -115,7 +116,10 @@ export async function mountVolumeStore(paths: LabPaths): Promise<void> {
     await run(["mkfs.xfs", "-q", "-m", "reflink=1", "-l", "size=64m", fresh]);
     await rename(fresh, store);
   }
-  await run(["mount", "--options", "loop", store, paths.volumes]);
+  const device = await attachLoop(store);
+  await run(["mount", device, paths.volumes]);
+  // Lets go of it as soon as the last mount ends.
+  await run(["losetup", "--detach", device]);
 }
 
 /** Makes a volume's file, with a filesystem when one is asked for. */
@@ -214,18 +218,18 @@ async function returnToMoment(paths: LabPaths, volumeId: number): Promise<void> 
 export const deleteVolumeFile = (paths: LabPaths, volumeId: number): Promise<void> =>
   rm(volumeFile(paths, volumeId), { force: true });
 
-/** Frees every loop device that stands on a file of this lab, and unmounts what the files lie on. */
-export async function unmountVolumeStore(paths: LabPaths): Promise<void> {
-  if (!(await isMounted(paths.volumes))) return;
-  const { dev } = await stat(paths.volumes);
-  for (const { device } of await loopDevicesOn(dev)) await run(["losetup", "--detach", device]);
+/** Frees every loop device of this lab's volumes, and waits until what they lie on is free as well. */
+export async function releaseVolumeStore(paths: LabPaths): Promise<void> {
+  if (!(await exists(storeFile(paths)))) return;
   const store = await stat(storeFile(paths));
   // A machine that was just killed may still be letting go of its volume.
   await until(`lab ${paths.name}: end of its volumes' use`, 60, async () => {
-    if (await isMounted(paths.volumes)) {
-      if ((await attempt(["umount", paths.volumes])).status !== 0) return undefined;
+    const loops = await loopDevicesOn(deviceNumber(store.dev));
+    const under = loops.filter(({ inode }) => inode === store.ino);
+    for (const { device } of under) {
+      const volumes = await loopDevicesOn(device.replace("/dev/loop", `${loopMajor}:`));
+      for (const volume of volumes) await attempt(["losetup", "--detach", volume.device]);
     }
-    const loops = await loopDevicesOn(store.dev);
-    return loops.some(({ inode }) => inode === store.ino) ? undefined : true;
+    return under.length > 0 ? undefined : true;
   });
 }

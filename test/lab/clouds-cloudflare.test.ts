@@ -1,20 +1,14 @@
 // The emulated Cloudflare over HTTP: canonical forms, limits, conflicts, and what is published. It does not
 // prove that the real provider agrees.
 
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createCloudflare, zoneIdOf } from "../../lab/clouds/cloudflare";
 import { memoryStore } from "../../lab/clouds/store";
-import { clientOf, recorder } from "./clouds-support";
+import { clientOf, recorder, watched } from "./clouds-support";
+import { cloudflareContract } from "./contract";
 
 const zone = zoneIdOf("example.test");
 const records = `/zones/${zone}/dns_records`;
-const closing: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0)) {
-    await close();
-  }
-});
-
 function account() {
   const { effects, infrastructure } = recorder();
   const app = createCloudflare({
@@ -25,7 +19,7 @@ function account() {
       { name: "example.org", id: zoneIdOf("example.org"), accountId: "a".repeat(32) },
     ],
   });
-  closing.push(() => app.close());
+  watched(app, cloudflareContract);
   const call = clientOf(app, "/client/v4");
   const create = (fields: object) =>
     call("POST", records, { name: "example.test", ttl: 300, ...fields });

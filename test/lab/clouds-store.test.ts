@@ -8,7 +8,8 @@ import { createCloudflare, zoneIdOf } from "../../lab/clouds/cloudflare";
 import { createHetznerCloud } from "../../lab/clouds/hetzner";
 import { noInfrastructure } from "../../lab/clouds/infrastructure";
 import { fileStore, memoryStore, type Store } from "../../lab/clouds/store";
-import { clientOf, recorder } from "./clouds-support";
+import { clientOf, recorder, watched } from "./clouds-support";
+import { cloudflareContract, hetznerContract } from "./contract";
 
 const zones = [{ name: "example.test", id: zoneIdOf("example.test"), accountId: "a".repeat(32) }];
 const records = `/zones/${zoneIdOf("example.test")}/dns_records`;
@@ -16,6 +17,8 @@ const records = `/zones/${zoneIdOf("example.test")}/dns_records`;
 function clouds(store: Store, infrastructure = noInfrastructure) {
   const hetzner = createHetznerCloud({ infrastructure, store, actionMilliseconds: 1 });
   const cloudflare = createCloudflare({ infrastructure, store, zones });
+  watched(hetzner, hetznerContract);
+  watched(cloudflare, cloudflareContract);
   return {
     hetzner: clientOf(hetzner, "/v1"),
     cloudflare: clientOf(cloudflare, "/client/v4"),
@@ -71,7 +74,8 @@ it("keeps a journal of each cloud without bodies", async () => {
 
 it("answers with an ordered fault as often as ordered", async () => {
   const { hetzner, close } = clouds(memoryStore());
-  const answer = { status: 503, body: { error: { code: "unavailable", message: "ordered" } } };
+  const error = { code: "unavailable", message: "ordered", details: null };
+  const answer = { status: 503, body: { error } };
   await hetzner("POST", "/_lab/faults", { method: "GET", path: "^/v1/servers", times: 2, answer });
   const statuses = [];
   for (let count = 0; count < 3; count += 1) {
@@ -83,7 +87,8 @@ it("answers with an ordered fault as often as ordered", async () => {
 
 it("loses the answer to a call that took effect", async () => {
   const { cloudflare, close } = clouds(memoryStore());
-  const answer = { status: 502, body: { errors: [] } };
+  const errors = [{ code: 1000, message: "ordered" }];
+  const answer = { status: 502, body: { result: null, success: false, errors, messages: [] } };
   await cloudflare("POST", "/_lab/faults", {
     method: "POST",
     path: "/dns_records",

@@ -5,63 +5,13 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { labTokens } from "../../lab/engine-run";
 import { attempt, until } from "../../lab/host/run";
 import { openLab } from "../../lab/lab";
-import { namespacesOf, processesOf } from "../../lab/network/namespaces";
-import { operatorPublicKey } from "../../lab/operator";
+import { answers, cloudOf, idOf, noTraces, soon, tracesOf } from "./lab-support";
 
 const lab = openLab(`test-${randomBytes(3).toString("hex")}`);
 
-const action = z.object({ id: z.number(), status: z.string(), error: z.unknown().nullable() });
-const answer = z.looseObject({
-  action: action.nullish(),
-  next_actions: z.array(action).optional(),
-  error: z.object({ code: z.string(), message: z.string() }).optional(),
-});
-
-/** A call to the emulated cloud that waits for its actions. */
-async function call(method: string, path: string, body?: unknown) {
-  const url = `http://198.18.0.2:8080/v1${path}`;
-  const headers = [`authorization: Bearer ${labTokens.hcloud}`, "content-type: application/json"];
-  const curl = ["curl", "-s", "-X", method, url, ...headers.flatMap((header) => ["-H", header])];
-  const sent = body === undefined ? [] : ["-d", JSON.stringify(body)];
-  const { stdout } = await lab.inNetwork([...curl, ...sent]);
-  const said = answer.parse(JSON.parse(stdout || "{}"));
-  if (said.error !== undefined) throw new Error(said.error.message);
-  const actions = [said.action, ...(said.next_actions ?? [])].filter((each) => each != null);
-  for (const { id } of actions) {
-    const ended = await until(`action ${id}`, 60, async () => {
-      const { action: now } = z
-        .object({ action })
-        .parse(
-          JSON.parse(
-            (
-              await lab.inNetwork([
-                ...curl.slice(0, 3),
-                "GET",
-                url.replace(/\/v1.*/, `/v1/actions/${id}`),
-                ...curl.slice(5),
-              ])
-            ).stdout,
-          ),
-        );
-      return now.status === "running" ? undefined : now;
-    });
-    if (ended.status !== "success") throw new Error(JSON.stringify(ended.error));
-  }
-  return said;
-}
-
-const idOf = (said: Record<string, unknown>, kind: string): number =>
-  z.object({ id: z.number() }).parse(said[kind]).id;
-
-const answers = async (address: string, port: number): Promise<boolean> =>
-  (await lab.inNetwork(["timeout", "2", "bash", "-c", `: < /dev/tcp/${address}/${port}`]))
-    .status === 0;
-
-const soon = (address: string, port: number): Promise<boolean> =>
-  until(`port ${port} of ${address}`, 60, async () => (await answers(address, port)) || undefined);
+const { call, machine } = cloudOf(lab);
 
 const inside = async (command: string): Promise<string> => {
   const { status, stdout, stderr } = await lab.exec("probe", ["sh", "-c", command]);
@@ -74,7 +24,7 @@ let server = 0;
 let ipv4 = "";
 let ipv6 = "";
 
-describe.skipIf(process.getuid?.() !== 0)("a machine of the lab", () => {
+describe("a machine of the lab", () => {
   beforeAll(async () => {
     await lab.up();
     const place = { location: "nbg1" };
@@ -91,23 +41,13 @@ describe.skipIf(process.getuid?.() !== 0)("a machine of the lab", () => {
       await call("POST", "/volumes", { name: "store", size: 10, format: "ext4", ...place }),
       "volume",
     );
-    await call("POST", "/ssh_keys", { name: "operator", public_key: operatorPublicKey });
-    const created = await call("POST", "/servers", {
-      name: "probe",
-      server_type: "cx23",
-      image: "debian-13",
-      ssh_keys: ["operator"],
+    const userData = "#cloud-config\nwrite_files:\n- {path: /root/hello, content: hello}\n";
+    const made = await machine("probe", {
       public_net: { enable_ipv4: true, enable_ipv6: true, ipv4: four, ipv6: six },
-      user_data: Buffer.from(
-        "#cloud-config\nwrite_files:\n- {path: /root/hello, content: hello}\n",
-      ).toString("base64"),
-      ...place,
+      user_data: Buffer.from(userData).toString("base64"),
     });
-    server = idOf(created, "server");
-    const machine = (await lab.status()).machines[0];
-    ipv4 = machine?.ipv4 ?? "";
-    ipv6 = machine?.ipv6 ?? "";
-    await soon(ipv4, 22);
+    ({ id: server, ipv4, ipv6 } = made);
+    await soon(lab, ipv4, 22);
   });
 
   afterAll(() => lab.down());
@@ -124,7 +64,7 @@ describe.skipIf(process.getuid?.() !== 0)("a machine of the lab", () => {
         .catch(() => undefined);
       return now?.status === 0 && now.stdout.trim() !== before ? true : undefined;
     });
-    await soon(ipv4, 22);
+    await soon(lab, ipv4, 22);
   });
 
   test("its user data is carried out by cloud-init, also when it comes in base64", async () => {
@@ -207,36 +147,12 @@ describe.skipIf(process.getuid?.() !== 0)("a machine of the lab", () => {
     await inside("sync -f /mnt && echo lost > /mnt/unsynced");
     await call("POST", `/servers/${server}/actions/poweroff`);
     await call("POST", `/servers/${server}/actions/poweron`);
-    await soon(ipv4, 22);
+    await soon(lab, ipv4, 22);
     expect(await inside(`mount ${device} /mnt && cat /mnt/synced && ls /mnt`)).toBe(
       "safe\nfile\nlost+found\nsynced",
     );
     await inside("umount /mnt");
     await call("POST", `/volumes/${volume}/actions/detach`);
-  });
-
-  test("a firewall lets in what its rules say and the answers to what went out", async () => {
-    const rule = { direction: "in", protocol: "tcp", port: "22", source_ips: ["0.0.0.0/0"] };
-    const firewall = idOf(
-      await call("POST", "/firewalls", { name: "wall", rules: [rule] }),
-      "firewall",
-    );
-    const resources = [{ type: "server", server: { id: server } }];
-    const apply = z.object({ actions: z.array(action) });
-    apply.parse(
-      await call("POST", `/firewalls/${firewall}/actions/apply_to_resources`, {
-        apply_to: resources,
-      }),
-    );
-    await until("firewall", 20, async () => ((await answers(ipv6, 22)) ? undefined : true));
-    expect(await answers(ipv4, 22)).toBe(true);
-    expect((await lab.inNetwork(["ping", "-c1", "-W1", ipv4])).status).not.toBe(0);
-    expect(await inside("getent ahostsv4 mx.elsewhere.test | head -1 | cut -d' ' -f1")).toBe(
-      "198.19.25.1",
-    );
-    expect(await inside("curl -s -m 5 telnet://198.19.25.1:25 < /dev/null | head -c 3")).toBe(
-      "220",
-    );
   });
 
   test("its reverse name is the one that was set, for both families", async () => {
@@ -263,14 +179,18 @@ describe.skipIf(process.getuid?.() !== 0)("a machine of the lab", () => {
     expect(stdout).toContain("SSH-2.0");
   });
 
-  test("a killed lab comes back with its machine and what it held", async () => {
+  test("a killed lab comes back with its machine, its firewall and what it held", async () => {
+    const rules = [{ direction: "in", protocol: "tcp", port: "22", source_ips: ["0.0.0.0/0"] }];
+    const apply_to = [{ type: "server", server: { id: server } }];
+    await call("POST", "/firewalls", { name: "wall", rules, apply_to });
     const { pid } = z
       .object({ pid: z.number() })
       .parse(JSON.parse(readFileSync(`${lab.paths.state}/supervisor.pid`, "utf8")));
     process.kill(pid, "SIGKILL");
     await until("end", 10, () => (existsSync(`/proc/${pid}/exe`) ? undefined : true));
     await lab.up();
-    await soon(ipv4, 22);
+    await soon(lab, ipv4, 22);
+    expect(await answers(lab, ipv6, 22)).toBe(false);
     expect(await inside("cat /root/before && cat /root/hello")).toBe("hello");
   });
 
@@ -278,13 +198,6 @@ describe.skipIf(process.getuid?.() !== 0)("a machine of the lab", () => {
     await call("DELETE", `/servers/${server}`);
     expect((await lab.status()).machines).toEqual([]);
     await lab.down();
-    expect(await namespacesOf(lab.paths)).toEqual([]);
-    expect(await processesOf(lab.paths)).toEqual([]);
-    expect(existsSync(lab.paths.state)).toBe(false);
-    expect((await attempt(["losetup", "--list"])).stdout).not.toContain(lab.paths.name);
-    expect(readFileSync("/proc/self/mounts", "utf8")).not.toContain(lab.paths.name);
-    expect(
-      (await attempt(["find", "/sys/fs/cgroup", "-name", `${lab.paths.namespace}*`])).stdout,
-    ).toBe("");
+    expect(await tracesOf(lab)).toEqual(noTraces);
   });
 });

@@ -1,15 +1,36 @@
-// The unmodified program on the real engine and the clouds' control planes alone: previews in seconds.
-// Does not prove that a host comes up.
+// The unmodified program on the real engine and the clouds' control planes alone: previews in seconds, each
+// call held against the clouds' contracts. Does not prove that a host comes up.
 
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { parseDocument } from "yaml";
 import { zoneIdOf } from "../../lab/clouds/cloudflare";
-import { openLab } from "../../lab/lab";
+import { noInfrastructure } from "../../lab/clouds/infrastructure";
+import { memoryStore } from "../../lab/clouds/store";
+import { type ApiAddresses, createClouds, listen } from "../../lab/control-plane";
+import { engineCaptured } from "../../lab/engine-run";
+import { labPaths } from "../../lab/paths";
+import { cloudflareContract, hetznerContract, watch } from "./contract";
 
-const lab = openLab("preview");
+const paths = labPaths("preview");
+const clouds = createClouds(noInfrastructure, memoryStore());
+const seen = [
+  watch(clouds.hetzner, hetznerContract),
+  watch(clouds.cloudflare, cloudflareContract),
+] as const;
+let apis: ApiAddresses;
+
+const pulumi = (args: readonly string[]) => {
+  const nothing = { name: paths.name, machines: [], nameserver: null, elsewhere: null };
+  return engineCaptured(
+    paths,
+    { ...nothing, machinesPossible: false, apis },
+    ["pulumi", ...args],
+    false,
+  );
+};
 
 /** The lab's configuration with some values set, as a file of its own. */
 function configuration(values: Record<string, unknown>): string {
@@ -23,7 +44,7 @@ function configuration(values: Record<string, unknown>): string {
 }
 
 async function preview(values: Record<string, unknown>) {
-  const { status, stdout, stderr } = await lab.pulumi([
+  const { status, stdout, stderr } = await pulumi([
     "preview",
     "--config-file",
     configuration(values),
@@ -32,7 +53,6 @@ async function preview(values: Record<string, unknown>) {
 }
 
 async function cloudflare(method: string, path: string, body?: unknown): Promise<unknown> {
-  const { apis } = await lab.status();
   const answer = await fetch(`${apis.cloudflare}/${path}`, {
     method,
     headers: { authorization: `Bearer ${"0".repeat(40)}`, "content-type": "application/json" },
@@ -42,16 +62,22 @@ async function cloudflare(method: string, path: string, body?: unknown): Promise
 }
 
 beforeAll(async () => {
-  await lab.up({ withoutMachines: true });
+  apis = await listen(clouds);
+});
+afterEach(() => {
+  for (const { violations } of seen) expect(violations).toEqual([]);
 });
 afterAll(async () => {
-  await lab.down();
+  for (const { answered } of seen) expect(answered.size).toBeGreaterThan(0);
+  await clouds.hetzner.close();
+  await clouds.cloudflare.close();
+  rmSync(paths.state, { recursive: true, force: true });
 });
 
 describe("a preview on the control planes alone", () => {
   it("shows the documented stack, and leaves its file as it was", async () => {
     const before = readFileSync("Pulumi.dev.yaml", "utf8");
-    const { stdout, status } = await lab.pulumi(["preview", "--stack", "dev"]);
+    const { stdout, status } = await pulumi(["preview", "--stack", "dev"]);
     expect(status).toBe(0);
     expect(stdout).toContain("+ 24 to create");
     expect(readFileSync("Pulumi.dev.yaml", "utf8")).toBe(before);
@@ -112,7 +138,6 @@ describe("a preview on the control planes alone", () => {
 
 describe("a live stack", () => {
   it("is not moved to another location: what lives there is named", async () => {
-    const { apis } = await lab.status();
     const answer = await fetch(`${apis.hcloud}/primary_ips`, {
       method: "POST",
       headers: { authorization: `Bearer ${"0".repeat(64)}`, "content-type": "application/json" },

@@ -15,7 +15,7 @@ const resources = {
 
 /** Routes that show actions. */
 export function addActions(app: FastifyInstance, project: Project): void {
-  const { state } = project;
+  const { state, actions } = project;
 
   app.get("/actions", async (request) => {
     const ids = queryValues(request, "id");
@@ -24,8 +24,10 @@ export function addActions(app: FastifyInstance, project: Project): void {
     }
     const statuses = queryValues(request, "status");
     const found = state.actions.filter(
-      ({ id, status }) =>
-        ids.includes(String(id)) && (statuses.length === 0 || statuses.includes(status)),
+      (action) =>
+        ids.includes(String(action.id)) &&
+        !actions.isLost(action) &&
+        (statuses.length === 0 || statuses.includes(action.status)),
     );
     return listPage(request, "actions", found, actionJson);
   });

@@ -27,6 +27,8 @@ export interface Actions {
   /** Throws `locked` when an action that is running has locked the server. */
   requireUnlocked(serverId: number): void;
   isLocked(serverId: number): boolean;
+  /** True when a test has ordered that clients do not find this action again. */
+  isLost(action: Action): boolean;
   /** Resolves when no action is running. */
   idle(): Promise<void>;
 }
@@ -52,6 +54,7 @@ export function createActions(
     action.error = { code: "action_failed", message: "the lab was stopped while the action ran" };
   }
   const endings = new Map<number, Promise<void>>();
+  const lost = new Set<number>();
 
   async function perform(action: Action, work: Work): Promise<void> {
     try {
@@ -62,6 +65,7 @@ export function createActions(
         }
       }
       const fault = faults.takeAction(work.command);
+      if (fault?.lost) lost.add(action.id);
       const wait = sleep(Math.max(actionMilliseconds, fault?.delayMilliseconds ?? 0));
       if (fault?.error !== undefined) {
         await wait;
@@ -121,6 +125,7 @@ export function createActions(
       return action;
     },
     isLocked,
+    isLost: ({ id }) => lost.has(id),
     requireUnlocked(serverId) {
       if (isLocked(serverId)) {
         throw new HetznerError("locked", "server is locked");
