@@ -24,18 +24,18 @@ DROP TABLE IF EXISTS domains_new, users_new, aliases_new;
 
 -- Widths: RFC 5321 allows 64 characters, an @ and 255 more.
 CREATE TABLE domains_new (
-  domain VARCHAR(255) NOT NULL CHECK (domain NOT REGEXP '[^a-z0-9.-]'),
+  domain VARCHAR(255) NOT NULL CHECK (domain NOT REGEXP '^-|[^a-z0-9.-]'),
   PRIMARY KEY (domain)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
 CREATE TABLE users_new (
-  email VARCHAR(320) NOT NULL CHECK (email NOT REGEXP '[^a-z0-9._@-]'),
+  email VARCHAR(320) NOT NULL CHECK (email NOT REGEXP '^-|[^a-z0-9._@-]'),
   crypt VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL CHECK (crypt NOT REGEXP '[^!-~]'),
   PRIMARY KEY (email)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
 CREATE TABLE aliases_new (
-  mail VARCHAR(320) NOT NULL CHECK (mail NOT REGEXP '[^a-z0-9._@-]'),
+  mail VARCHAR(320) NOT NULL CHECK (mail NOT REGEXP '^-|[^a-z0-9._@-]'),
   destination VARCHAR(320) NOT NULL
     CHECK (destination NOT REGEXP '[^A-Za-z0-9!#&*+/=?^_`{|}~.@-]'),
   PRIMARY KEY (mail, destination)
