@@ -1,9 +1,9 @@
 // The one door to the stack configuration: every key, its meaning, its default, and what a change of
 // it costs. Nothing else in the program reads configuration.
 
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
-import { parse } from "yaml";
+import { type Document, parseDocument } from "yaml";
 import { z } from "zod";
 import {
   contradictions,
@@ -14,9 +14,11 @@ import {
 import {
   ConfigurationError,
   fileSource,
+  type KeyPath,
   type Mistake,
   mistakesOf,
   type Source,
+  showSome,
   stackSource,
 } from "./config/mistakes";
 import {
@@ -26,6 +28,7 @@ import {
   HetznerLocation,
   HetznerServerType,
   Hostname,
+  lowerCase,
   PasswordHash,
   SshPublicKey,
 } from "./config/values";
@@ -65,6 +68,10 @@ const Host = z.strictObject(
   "is not an object; wanted are at least name, adminCidrs and sshKeys",
 );
 
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 const schemas = {
   host: Host,
   /** Whether address, volume and mail are worth protecting from deletion. False only for lab and test stacks. */
@@ -73,8 +80,11 @@ const schemas = {
   adopt: z.array(CloudflareId, "is not a list of record ids").default([]),
   /** Hashes given by their owners, by address. Secret. */
   hashes: z
-    .record(z.string().toLowerCase(), PasswordHash, "is not an object of addresses and hashes")
-    .default({}),
+    .preprocess(
+      (value) => (isPlainObject(value) ? new Map(Object.entries(value)) : value),
+      z.map(z.string(), PasswordHash, "is not an object of addresses and hashes"),
+    )
+    .default(new Map()),
   /** Directory file (YAML or JSON) with domains, mailboxes and aliases besides those of the stack configuration. */
   directory: z.string("is not the name of a file").optional(),
 };
@@ -103,7 +113,13 @@ export function loadConfig(): StackConfig {
       .map(([key, value]) => [key.slice(prefix.length), value]),
   );
   return parseConfig(raw, {
-    readFile: (path) => (existsSync(path) ? readFileSync(path, "utf8") : undefined),
+    readFile: (path) => {
+      try {
+        return readFileSync(path, "utf8");
+      } catch {
+        return undefined; // no such file, a folder, or closed to us: a mistake either way
+      }
+    },
   });
 }
 
@@ -126,13 +142,15 @@ function unfold(
 ): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   const isPath = (key: string) => /[.[]/.test(key);
-  for (const [key, text] of Object.entries(raw)) if (!isPath(key)) values[key] = decode(text);
+  for (const [key, text] of Object.entries(raw))
+    if (!isPath(key)) setOwn(values, key, decode(text));
   for (const [key, text] of Object.entries(raw).filter(([name]) => isPath(name))) {
     const path = key.split(/[.[\]]+/).filter((part) => part !== "");
     if (!setAt(values, path, decode(text))) {
       mistakes.push({
         where: `${namespace}:${key}`,
-        message: "is set twice: as a key of its own, and inside the structure that it names",
+        message:
+          "is set twice, as a key of its own and inside the structure that it names, or names no place in it",
         cure: `remove one with: pulumi config rm '${namespace}:${key}'`,
       });
     }
@@ -140,19 +158,28 @@ function unfold(
   return values;
 }
 
-/** Sets the value at the path, making objects and lists on the way; false when something stands there. */
+/** Assignment would take the key `__proto__` for the prototype, and so hide what it holds. */
+function setOwn(container: object, key: string, value: unknown): void {
+  Object.defineProperty(container, key, { value, writable: true, enumerable: true });
+}
+
+/** Sets the value at the path, making objects and lists on the way; false when it cannot stand there. */
 function setAt(
   container: object,
   [first = "", ...rest]: readonly string[],
   value: unknown,
 ): boolean {
+  if (Array.isArray(container) && !/^\d{1,5}$/.test(first)) return false;
   const existing: unknown = Object.hasOwn(container, first)
     ? Reflect.get(container, first)
     : undefined;
-  if (rest.length === 0) return existing === undefined && Reflect.set(container, first, value);
+  if (rest.length === 0) {
+    if (existing === undefined) setOwn(container, first, value);
+    return existing === undefined;
+  }
   const inner = existing ?? (/^\d+$/.test(rest[0] ?? "") ? [] : {});
   if (typeof inner !== "object") return false;
-  Reflect.set(container, first, inner);
+  setOwn(container, first, inner);
   return setAt(inner, rest, value);
 }
 
@@ -167,11 +194,12 @@ export function parseConfig(
   const mistakes: Mistake[] = [];
   const values = unfold(raw, mistakes);
 
-  const read = <T>(key: string, schema: z.ZodType<T>, secret = false): T | undefined => {
+  const isSecret = ([key]: KeyPath) => key === "hashes";
+  const read = <T>(key: string, schema: z.ZodType<T>): T | undefined => {
     const value = values[key];
     const result = schema.safeParse(value);
     if (result.success) return result.data;
-    mistakes.push(...mistakesOf(result.error, { value, base: [key], source, secret }));
+    mistakes.push(...mistakesOf(result.error, { value, base: [key], source, isSecret }));
     return undefined;
   };
 
@@ -187,7 +215,7 @@ export function parseConfig(
   const host = read("host", schemas.host);
   const lasting = read("lasting", schemas.lasting);
   const adopt = read("adopt", schemas.adopt);
-  const hashes = read("hashes", schemas.hashes, true);
+  const hashes = read("hashes", schemas.hashes) ?? new Map<string, string>();
   const file = read("directory", schemas.directory);
 
   const placed = joined([
@@ -196,15 +224,9 @@ export function parseConfig(
       ? []
       : [readDirectoryFile(file, { text: readFile(file), mistakes, source })]),
   ]);
-  const withHashes = {
-    ...placed,
-    mailboxes: placed.mailboxes.map((box) => ({
-      ...box,
-      entry: withHash(box.entry, hashes ?? {}),
-    })),
-  };
-  mistakes.push(...contradictions(withHashes), ...strayHashes(placed, hashes ?? {}, source));
-  const directory = entriesOf(withHashes);
+  const complete = withHashes(placed, hashes, { source, mistakes });
+  mistakes.push(...contradictions(complete));
+  const directory = entriesOf(complete);
   if (directory.domains.length === 0 && !mistakes.some(({ where }) => where.includes("domains"))) {
     mistakes.push({
       where: source.where(["domains"]),
@@ -221,11 +243,19 @@ export function parseConfig(
       cure: source.cure(["mailboxes[0].address"], "set"),
     });
   }
+  const hostDomain = complete.domains.find(({ entry }) => entry.name === host?.name);
+  if (hostDomain !== undefined) {
+    mistakes.push({
+      where: hostDomain.source.where([...hostDomain.path, "name"]),
+      message: `"${hostDomain.entry.name}" is the host's own name too, whose mail is the system's; give the host another, e.g. mail.${hostDomain.entry.name}`,
+      cure: source.cure(["host", "name"], "set"),
+    });
+  }
   const zoneId = host && (host.zoneId ?? zoneOf(host.name, directory));
   if (host !== undefined && zoneId === undefined && directory.domains.length > 0) {
     mistakes.push({
       where: source.where(["host", "zoneId"]),
-      message: `is missing: "${host.name}" lies in none of the domains (${directory.domains.map(({ name }) => name).join(", ")}), so that its zone must be named`,
+      message: `is missing: "${host.name}" lies in none of the domains (${showSome(directory.domains.map(({ name }) => name))}), so that its zone must be named`,
       cure: source.cure(["host", "zoneId"], "set"),
     });
   }
@@ -271,48 +301,73 @@ function readDirectoryFile(
     });
     return none;
   }
-  try {
-    const content: unknown = /^\s*[[{]/.test(text) ? JSON.parse(text) : parse(text);
-    if (typeof content !== "object" || content === null) throw new Error("it holds no lists");
-    for (const key of Object.keys(content).filter((name) => !listKeys.includes(name))) {
-      mistakes.push({
-        where: `${file}: ${key}`,
-        message: `is a key that a directory does not have; allowed: ${listKeys.join(", ")}`,
-        cure: fileSource(file).cure([key], "remove"),
-      });
-    }
-    return readEntries({ ...content }, { source: fileSource(file), mistakes });
-  } catch (error) {
+  // JSON is YAML too; unlike JSON.parse, this reader refuses a key that stands twice.
+  const document = parseDocument(text);
+  const content = contentOf(document);
+  if (!isPlainObject(content)) {
     mistakes.push({
       where: file,
-      message: `cannot be read as YAML or JSON: ${error instanceof Error ? error.message.split("\n")[0] : error}`,
+      message: `cannot be read as YAML or JSON: ${complaint(document)}`,
       cure: `correct it in ${file}`,
     });
     return none;
   }
+  for (const key of Object.keys(content).filter((name) => !listKeys.includes(name))) {
+    mistakes.push({
+      where: fileSource(file).where([key]),
+      message: `is a key that a directory does not have; allowed: ${listKeys.join(", ")}`,
+      cure: fileSource(file).cure([key], "remove"),
+    });
+  }
+  return readEntries(content, { source: fileSource(file), mistakes });
 }
 
-function withHash<T extends { address: string; hash?: string | undefined }>(
-  mailbox: T,
-  hashes: Readonly<Record<string, string>>,
-): T {
-  const hash = hashes[mailbox.address];
-  return hash === undefined ? mailbox : { ...mailbox, hash };
+/** Undefined when the document is broken, holds tags that mean nothing here, or refers to itself without end. */
+function contentOf(document: Document.Parsed): unknown {
+  if (document.errors.length > 0 || document.warnings.length > 0) return undefined;
+  try {
+    return document.toJS();
+  } catch {
+    return undefined;
+  }
 }
 
-function strayHashes(
+/** The reader's own messages quote the file, where a hash may stand: its code and the place must do. */
+function complaint({ errors, warnings }: Document.Parsed): string {
+  const [first] = [...errors, ...warnings];
+  if (first === undefined) return "it holds no lists, or lists without end";
+  const { line, col } = first.linePos?.[0] ?? { line: 1, col: 1 };
+  return `${first.code.toLowerCase().replaceAll("_", " ")} at line ${line}, column ${col}`;
+}
+
+/** Gives the mailboxes the hashes that stand apart from them, and finds those that fit none or a second time. */
+function withHashes(
   placed: PlacedDirectory,
-  hashes: Readonly<Record<string, string>>,
-  source: Source,
-): Mistake[] {
-  const addresses = new Set(placed.mailboxes.map(({ entry }) => entry.address));
-  return Object.keys(hashes)
-    .filter((address) => !addresses.has(address))
-    .map((address) => ({
-      where: source.where(["hashes", address]),
-      message: `"${address}" is not a mailbox`,
-      cure: source.cure(["hashes", address], "remove"),
-    }));
+  hashes: ReadonlyMap<string, string>,
+  { source, mistakes }: { source: Source; mistakes: Mistake[] },
+): PlacedDirectory {
+  const own = new Map(placed.mailboxes.map(({ entry }) => [entry.address, entry.hash]));
+  const given = new Map<string, string>();
+  for (const [key, hash] of hashes) {
+    const address = lowerCase(key);
+    const message = !own.has(address)
+      ? `"${key}" is not a mailbox`
+      : given.has(address) || own.get(address) !== undefined
+        ? `"${address}" has a hash already; keep one of them`
+        : undefined;
+    if (message === undefined) given.set(address, hash);
+    else {
+      const path = ["hashes", key];
+      mistakes.push({ where: source.where(path), message, cure: source.cure(path, "remove") });
+    }
+  }
+  return {
+    ...placed,
+    mailboxes: placed.mailboxes.map((box) => {
+      const hash = given.get(box.entry.address);
+      return hash === undefined ? box : { ...box, entry: { ...box.entry, hash } };
+    }),
+  };
 }
 
 /** The zone of the longest configured domain that the host name lies in. */

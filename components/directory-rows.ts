@@ -30,10 +30,11 @@ export function directoryRows(directory: Directory, secret: string): DirectoryRo
   const identities = mailboxes
     .filter(({ address }) => !aliasAddresses.has(address))
     .map(({ address }) => ({ mail: address, destination: address }));
+  const own = new Set(domains.map(({ name }) => name));
   const given = aliases.flatMap(({ address, destinations }) =>
-    [...new Set(destinations.map(lowerDomain))].map((destination) => ({
+    destinations.map((destination) => ({
       mail: address,
-      destination,
+      destination: canonical(destination, own),
     })),
   );
   return {
@@ -65,10 +66,12 @@ export function generatedPasswords(
   );
 }
 
-/** The domain is case-insensitive; a foreign local part may not be (RFC 5321 2.4). */
-function lowerDomain(address: string): string {
+/** Lower case, but for the local part elsewhere, which may tell case apart (RFC 5321 2.4). */
+function canonical(address: string, ownDomains: ReadonlySet<string>): string {
   const at = address.lastIndexOf("@");
-  return address.slice(0, at) + address.slice(at).toLowerCase();
+  const domain = address.slice(at + 1).toLowerCase();
+  const local = address.slice(0, at);
+  return `${ownDomains.has(domain) ? local.toLowerCase() : local}@${domain}`;
 }
 
 function compare(a: string, b: string): number {

@@ -3,11 +3,12 @@
 // with one entry or between several. It knows nothing of passwords made or rows written.
 
 import { z } from "zod";
-import { type KeyPath, type Mistake, mistakesOf, type Source, show } from "./mistakes";
+import { type KeyPath, type Mistake, mistakesOf, type Source, showSome } from "./mistakes";
 import {
   AliasAddress,
   CloudflareId,
   DestinationAddress,
+  lowerCase,
   MailboxAddress,
   MailDomainName,
   PasswordHash,
@@ -91,7 +92,7 @@ export function readEntries(
     if (!Array.isArray(list)) {
       mistakes.push({
         where: source.where([key]),
-        message: `${show(list)} is not a list`,
+        message: "is not a list",
         cure: source.cure([key], "set"),
       });
       return [];
@@ -100,7 +101,7 @@ export function readEntries(
       const path = [key, index];
       const result = schema.safeParse(value);
       if (result.success) return [{ entry: result.data, path, source }];
-      mistakes.push(...mistakesOf(result.error, { value, base: path, source }).map(hideHash));
+      mistakes.push(...mistakesOf(result.error, { value, base: path, source, isSecret }));
       return [];
     });
   };
@@ -121,11 +122,9 @@ function namesOf(domains: unknown): string[] {
   });
 }
 
-/** A hash is a secret even when it is malformed. */
-function hideHash(mistake: Mistake): Mistake {
-  return mistake.where.endsWith(".hash")
-    ? { ...mistake, message: mistake.message.replace(/^".*?" is not/s, "the value is not") }
-    : mistake;
+/** All of a mailbox that is wrong may hold its hash, or a password in the clear, but for these two. */
+function isSecret([list, , field]: KeyPath): boolean {
+  return list === "mailboxes" && field !== "address" && field !== "generation";
 }
 
 /** Finds what no single entry shows: duplicates, strangers, dead ends, loops. */
@@ -135,6 +134,7 @@ export function contradictions(directory: PlacedDirectory): Mistake[] {
     ...duplicates(directory.mailboxes, ({ address }) => address, "mailbox"),
     ...duplicates(directory.aliases, ({ address }) => address, "alias"),
     ...withoutPassword(directory),
+    ...repeatedDestinations(directory),
     ...strangers(directory),
     ...shadowedMailboxes(directory),
     ...deadEnds(directory),
@@ -196,11 +196,27 @@ function withoutPassword({ mailboxes }: PlacedDirectory): Mistake[] {
   });
 }
 
-const domainOf = (address: string) => address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+/** A local part elsewhere may tell case apart (RFC 5321 2.4), but no one wants two copies for that. */
+function repeatedDestinations({ aliases }: PlacedDirectory): Mistake[] {
+  return aliases.flatMap((placed) => {
+    const seen = new Set<string>();
+    return placed.entry.destinations
+      .filter((destination) => seen.size === seen.add(lowerCase(destination)).size)
+      .map((destination) =>
+        mistake(
+          placed,
+          "destinations",
+          `names "${destination}" twice; each destination stands once`,
+        ),
+      );
+  });
+}
+
+const domainOf = (address: string) => lowerCase(address.slice(address.lastIndexOf("@") + 1));
 
 function strangers({ domainNames, mailboxes, aliases }: PlacedDirectory): Mistake[] {
   const names = new Set(domainNames);
-  const known = names.size === 0 ? "there is none yet" : `allowed: ${[...names].sort().join(", ")}`;
+  const known = names.size === 0 ? "there is none yet" : `allowed: ${showSome([...names].sort())}`;
   return [...mailboxes, ...aliases].flatMap((placed) =>
     names.has(domainOf(placed.entry.address))
       ? []
@@ -221,7 +237,7 @@ function shadowedMailboxes({ mailboxes, aliases }: PlacedDirectory): Mistake[] {
     const { address, destinations } = placed.entry;
     if (
       !boxes.has(address) ||
-      destinations.some((destination) => destination.toLowerCase() === address)
+      destinations.some((destination) => lowerCase(destination) === address)
     )
       return [];
     return [
@@ -240,8 +256,7 @@ function deadEnds({ domains, mailboxes, aliases }: PlacedDirectory): Mistake[] {
   return aliases.flatMap((placed) =>
     placed.entry.destinations
       .filter(
-        (destination) =>
-          names.has(domainOf(destination)) && !receivers.has(destination.toLowerCase()),
+        (destination) => names.has(domainOf(destination)) && !receivers.has(lowerCase(destination)),
       )
       .map((destination) =>
         mistake(
@@ -258,24 +273,22 @@ function loops({ aliases }: PlacedDirectory): Mistake[] {
   const next = new Map(
     aliases.map(({ entry }) => [
       entry.address,
-      entry.destinations.map((d) => d.toLowerCase()).filter((d) => d !== entry.address),
+      entry.destinations.map(lowerCase).filter((d) => d !== entry.address),
     ]),
   );
   const finished = new Set<string>();
-  const reported = new Set<string>();
   return aliases.flatMap((placed) => {
     const cycle = findCycle(placed.entry.address, next, finished);
     if (cycle === undefined) return [];
-    const name = [...cycle].sort().join(" ");
-    if (reported.has(name)) return [];
-    reported.add(name);
-    return [
-      mistake(placed, "destinations", `leads in a loop: ${[...cycle, cycle[0]].join(" → ")}`),
-    ];
+    const round = showSome([...cycle, ...cycle.slice(0, 1)], " → ");
+    return [mistake(placed, "destinations", `leads in a loop: ${round}`)];
   });
 }
 
-/** Depth-first search with an explicit stack, since directories can be large. */
+/**
+ * Depth-first search with an explicit stack, since directories can be large. Everything that it came
+ * by is finished afterwards, so that a ring of ten thousand is walked once and told once.
+ */
 function findCycle(
   start: string,
   next: ReadonlyMap<string, readonly string[]>,
@@ -292,7 +305,10 @@ function findCycle(
       finished.add(address);
       continue;
     }
-    if (onWay.has(address)) return way.slice(way.indexOf(address));
+    if (onWay.has(address)) {
+      for (const passed of way) finished.add(passed);
+      return way.slice(way.indexOf(address));
+    }
     if (finished.has(address)) continue;
     way.push(address);
     onWay.add(address);

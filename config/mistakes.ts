@@ -29,8 +29,19 @@ function formatMistakes(mistakes: readonly Mistake[]): string {
     mistakes.length === 1
       ? "one mistake in the configuration"
       : `${mistakes.length} mistakes in the configuration`;
-  const lines = mistakes.map(({ where, message, cure }) => `  ${where}: ${message}\n      ${cure}`);
+  const lines = mistakes.map(
+    ({ where, message, cure }) =>
+      `  ${printable(where)}: ${printable(message)}\n      ${printable(cure)}`,
+  );
   return `${head}; nothing was created or changed.\n${lines.join("\n")}`;
+}
+
+/** Escapes what a terminal obeys or hides: control and format characters, among them those of direction. */
+function printable(text: string): string {
+  return text.replace(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  );
 }
 
 /** `host.sshKeys[0]`, in the syntax of `pulumi config set --path`. */
@@ -38,7 +49,7 @@ export function formatPath(path: KeyPath): string {
   return path
     .map((part, i) => {
       if (typeof part === "number") return `[${part}]`;
-      if (!/^[A-Za-z][A-Za-z0-9_-]*$/.test(part)) return `["${part}"]`;
+      if (!/^[A-Za-z][A-Za-z0-9_-]*$/.test(part)) return `[${JSON.stringify(part)}]`;
       return i === 0 ? part : `.${part}`;
     })
     .join("");
@@ -55,7 +66,7 @@ export function stackSource(namespace: string): Source {
   return {
     where: (path) => `${namespace}:${formatPath(path)}`,
     cure: (path, kind) => {
-      const key = `'${namespace}:${formatPath(path)}'`;
+      const key = `'${namespace}:${formatPath(path).replaceAll("'", "'\\''")}'`;
       return kind === "set"
         ? `set it with: pulumi config set --path ${key} <value>`
         : `remove it with: pulumi config rm --path ${key}`;
@@ -71,11 +82,26 @@ export function fileSource(file: string): Source {
   };
 }
 
-/** The value as it may be shown: short, on one line, and never one that is meant to be secret. */
+/** The value as it may be shown: short, on one line. */
 export function show(value: unknown): string {
   if (value === undefined) return "nothing";
-  const text = JSON.stringify(value) ?? String(value);
+  const text = typeof value === "number" ? String(value) : stringify(value);
   return text.length > 120 ? `${text.slice(0, 117)}…` : text;
+}
+
+function stringify(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return "a value without end"; // YAML's anchors can lead back to themselves
+  }
+}
+
+/** Some of the names, and how many there are: ten thousand of them would hide the message. */
+export function showSome(names: readonly string[], separator = ", "): string {
+  return names.length <= 10
+    ? names.join(separator)
+    : `${names.slice(0, 10).join(separator)}${separator}… (${names.length} in all)`;
 }
 
 function valueAt(value: unknown, path: KeyPath): unknown {
@@ -86,15 +112,20 @@ function valueAt(value: unknown, path: KeyPath): unknown {
   );
 }
 
-/** Translates what zod found in `value`, which stands at `base`. `secret` keeps the values out of the text. */
+/** Translates what zod found in `value`, which stands at `base`. Values at paths for which `isSecret` is true stay out of the text. */
 export function mistakesOf(
   error: z.core.$ZodError,
   {
     value,
     base,
     source,
-    secret = false,
-  }: { value: unknown; base: KeyPath; source: Source; secret?: boolean },
+    isSecret = () => false,
+  }: {
+    value: unknown;
+    base: KeyPath;
+    source: Source;
+    isSecret?: (path: KeyPath) => boolean;
+  },
 ): Mistake[] {
   return error.issues.flatMap((issue): Mistake[] => {
     const inner = issue.path.filter((part) => typeof part !== "symbol");
@@ -107,7 +138,7 @@ export function mistakesOf(
       }));
     }
     const found = valueAt(value, inner);
-    const shown = secret ? "the value" : show(found);
+    const shown = isSecret(path) ? "the value" : show(found);
     return [
       {
         where: source.where(path),

@@ -8,14 +8,25 @@ import { z } from "zod";
 
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** Labels of letters, digits and hyphens, at least two, 253 octets together (RFC 1035 2.3.4, RFC 1123 2.1). */
+/**
+ * Lower case for ASCII alone: `toLowerCase` also turns the Kelvin sign (U+212A) into a "k", and so
+ * would take a look-alike for what it imitates.
+ */
+export function lowerCase(text: string): string {
+  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/**
+ * Labels of letters, digits and hyphens, at least two, 253 octets together (RFC 1035 2.3.4, RFC 1123
+ * 2.1). The last is not a number (RFC 3696 2), or Postfix takes the whole for an address.
+ */
 function isDomainName(value: string): boolean {
   const labels = value.split(".");
   return (
     value.length <= 253 &&
     labels.length >= 2 &&
     labels.every((l) => label.test(l)) &&
-    isIP(value) === 0
+    !/^\d+$/.test(labels.at(-1) ?? "")
   );
 }
 
@@ -29,7 +40,7 @@ function punycodeHint(value: string): string {
 function domainName(what: string, example: string) {
   return z
     .string(`is not ${what}, e.g. ${example}`)
-    .toLowerCase()
+    .overwrite(lowerCase)
     .refine(isDomainName, {
       error: ({ input }) =>
         `is not ${what}: lower-case labels of letters, digits and hyphens, e.g. ${example}${punycodeHint(String(input))}`,
@@ -46,11 +57,14 @@ export const Hostname = domainName("a fully qualified host name", "mail.example.
 export const MailDomainName = domainName("a mail domain", "example.com");
 
 /** RFC 5321 4.5.3.1.1: 64 octets. Dovecot's `auth_username_chars` and the path of the mailbox limit the alphabet. */
-const mailboxLocalPart = /^(?=.{1,64}$)[a-z0-9_]+([.-][a-z0-9_]+|-+[a-z0-9_]+)*$/;
+const mailboxLocalPart = /^(?=.{1,64}$)[a-z0-9_]+((\.|-+)[a-z0-9_]+)*$/;
 
-/** A dot-atom without the characters that any of our files or maps would read as syntax (RFC 5322 3.2.3). */
+/**
+ * A dot-atom without the characters that any of our files or maps would read as syntax (RFC 5322
+ * 3.2.3), and without a leading hyphen, with which Postfix sends nothing (`allow_min_user`).
+ */
 const foreignLocalPart =
-  /^(?=.{1,64}$)[A-Za-z0-9!#&*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#&*+/=?^_`{|}~-]+)*$/;
+  /^(?=.{1,64}$)(?!-)[A-Za-z0-9!#&*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#&*+/=?^_`{|}~-]+)*$/;
 
 function splitAddress(value: string): { local: string; domain: string } {
   const at = value.lastIndexOf("@");
@@ -60,7 +74,7 @@ function splitAddress(value: string): { local: string; domain: string } {
 /** Address of a mailbox on this host, lower case, e.g. `alice@example.com`. */
 export const MailboxAddress = z
   .string("is not a mail address, e.g. alice@example.com")
-  .toLowerCase()
+  .overwrite(lowerCase)
   .refine((value) => {
     const { local, domain } = splitAddress(value);
     return mailboxLocalPart.test(local) && isDomainName(domain);
@@ -69,7 +83,7 @@ export const MailboxAddress = z
 /** An address that is rewritten, or `@domain` for whatever has no other entry there (a catch-all). */
 export const AliasAddress = z
   .string("is not a mail address, e.g. sales@example.com, or @example.com for a catch-all")
-  .toLowerCase()
+  .overwrite(lowerCase)
   .refine((value) => {
     const { local, domain } = splitAddress(value);
     return (
@@ -82,7 +96,7 @@ export const DestinationAddress = z
   .string("is not a mail address, e.g. bob@example.org")
   .refine((value) => {
     const { local, domain } = splitAddress(value);
-    return foreignLocalPart.test(local) && isDomainName(domain.toLowerCase());
+    return foreignLocalPart.test(local) && isDomainName(lowerCase(domain));
   }, "is not a mail address that an alias can lead to, e.g. bob@example.org");
 
 /** Cloudflare's id of a zone or a record. */
@@ -108,8 +122,9 @@ export const HetznerImage = z.literal("debian-13", {
 /** A network in CIDR notation whose host bits are zero, as Hetzner's firewall wants it. */
 export const Cidr = z.string("is not a network, e.g. 203.0.113.7/32").refine((value) => {
   const [address = "", prefix = "", ...rest] = value.split("/");
-  const family = isIP(address);
-  if (rest.length > 0 || family === 0 || !/^\d{1,3}$/.test(prefix)) return false;
+  // isIP takes "fe80::1%eth0", which is an address of one machine's own.
+  const family = address.includes("%") ? 0 : isIP(address);
+  if (rest.length > 0 || family === 0 || !/^(0|[1-9]\d{0,2})$/.test(prefix)) return false;
   const bits = family === 4 ? 32 : 128;
   return (
     Number(prefix) <= bits &&

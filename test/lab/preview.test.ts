@@ -43,13 +43,14 @@ function configuration(values: Record<string, unknown>): string {
   return file;
 }
 
-async function preview(values: Record<string, unknown>) {
+async function preview(values: Record<string, unknown>, ...options: readonly string[]) {
   const { status, stdout, stderr } = await pulumi([
     "preview",
+    ...options,
     "--config-file",
     configuration(values),
   ]);
-  return { status, said: `${stdout}${stderr}` };
+  return { status, stdout, said: `${stdout}${stderr}` };
 }
 
 async function cloudflare(method: string, path: string, body?: unknown): Promise<unknown> {
@@ -93,6 +94,54 @@ describe("a preview on the control planes alone", () => {
     expect(said).toContain('mail-host:host.name: "mail" is not a fully qualified host name');
     expect(said).toContain("remove it with: pulumi config rm --path 'mail-host:colour'");
     expect(said).not.toContain("at parseConfig");
+  });
+
+  it("carries the longest domain that there may be to its record unchanged", async () => {
+    const name = `${["x", "y", "z"].map((letter) => letter.repeat(63)).join(".")}.${"w".repeat(49)}.second.test`;
+    expect(name).toHaveLength(253);
+    const domains = [
+      { name: "example.test", zoneId: zoneIdOf("example.test") },
+      { name: name.toUpperCase(), zoneId: zoneIdOf("second.test") },
+    ];
+    const address = `${"l".repeat(64)}@${name}`;
+    const { status, stdout, said } = await preview(
+      {
+        "mail-host:domains": domains,
+        "mail-host:mailboxes": [{ address, password: "generated" }],
+        "mail-host:aliases": [
+          { address: `@${name}`, destinations: ["A!#&*+/=?^_`{|}~-@elsewhere.test"] },
+        ],
+      },
+      "--json",
+    );
+    expect(status, said).toBe(0);
+    const records = JSON.parse(stdout).steps.flatMap(
+      ({ newState }: { newState?: { type: string; inputs: { name: string; type: string } } }) =>
+        newState?.type.startsWith("cloudflare:") && newState.inputs.type === "MX"
+          ? [newState.inputs.name]
+          : [],
+    );
+    expect(records.sort()).toEqual(["example.test", name].sort());
+  });
+
+  it.each<[string, Record<string, unknown>, string]>([
+    [
+      "text that turns a terminal's lines around",
+      { "mail-host:adopt": ["\u202e\u001b[31m"] },
+      'mail-host:adopt[0]: "\\u{202e}\\u001b[31m" is not a Cloudflare id',
+    ],
+    [
+      "a folder as its directory",
+      { "mail-host:directory": "lab" },
+      '"lab" is not a file that can be read',
+    ],
+  ])("refuses %s in plain words, and creates nothing", async (_, values, expected) => {
+    const { status, said } = await preview(values);
+    expect(status).not.toBe(0);
+    expect(said).toContain("one mistake in the configuration; nothing was created or changed.");
+    expect(said).toContain(expected);
+    expect(said).not.toContain("\u202e");
+    expect(said).not.toMatch(/hcloud:|cloudflare:|at parseConfig/);
   });
 
   it("refuses an existing MX that is not ours, until it is adopted or gone", async () => {

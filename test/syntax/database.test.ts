@@ -3,6 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { renderFiles } from "../../cloud-init/render";
+import { withDatabase } from "./database";
 import { type Answer, type DebianRoot, debianRoot } from "./debian-root";
 
 let root: DebianRoot;
@@ -19,32 +20,14 @@ beforeAll(() => {
 });
 afterAll(() => root?.remove());
 
-/** Runs a script beside a MariaDB with the reader and, unless told otherwise, no tables. */
-function withDatabase(script: string, input = ""): Answer {
-  return root.run(
-    `
-    install -d -o mysql /run/mysqld
-    rm -rf /var/lib/mysql; mariadb-install-db --user=mysql --skip-test-db >/dev/null 2>&1
-    mariadbd --user=mysql 2>/tmp/mariadb.log &
-    trap 'mariadb-admin shutdown' EXIT
-    for i in {1..300}; do [[ -S /run/mysqld/mysqld.sock ]] && break; sleep 0.1; done
-    mariadb </usr/local/share/mail-host/database.sql
-    # Again, as on a host built anew.
-    mariadb </usr/local/share/mail-host/database.sql
-    ask() { postmap -q "$2" "mysql:/etc/postfix/sql_$1.cf" 2>&1 || echo "status $?"; }
-    ${script}`,
-    input,
-  );
-}
-
 const lines = ({ stdout }: Answer) => stdout.trim().split("\n");
 
 const directory = {
-  domains: ["example.com", "bücher.example"],
+  domains: ["example.com", "xn--bcher-kva.example"],
   users: [
     { email: "anna@example.com", crypt: "$5$salt$Hash" },
     { email: "bob@example.com", crypt: "{BLF-CRYPT}$2y$05$abc" },
-    { email: "josé@example.com", crypt: "x" },
+    { email: "jose@example.com", crypt: "x" },
   ],
   aliases: [
     { mail: "anna@example.com", destination: "anna@example.com" },
@@ -55,13 +38,13 @@ const directory = {
     { mail: "@example.com", destination: "bob@example.com" },
     { mail: "round@example.com", destination: "about@example.com" },
     { mail: "about@example.com", destination: "round@example.com" },
-    { mail: 'o\'n\\e "\u{1f600}"@example.com', destination: "anna@example.com" },
   ],
 };
 
 describe("the directory", () => {
   it("makes every lookup fail, and so every answer 4xx, before it is filled", () => {
     const said = withDatabase(
+      root,
       "for map in alias domains mailbox senders; do ask $map example.com; done",
     );
     expect(said.stdout.match(/^postmap: fatal: table .*$/gm)?.length).toBe(4);
@@ -69,13 +52,13 @@ describe("the directory", () => {
 
   it("answers the queries of all maps, twice filled as once", () => {
     const said = withDatabase(
+      root,
       `cat >/tmp/directory; mail-directory </tmp/directory; mail-directory </tmp/directory
       ask alias anna@example.com
       ask alias TEAM@example.com
       ask alias @example.com
-      ask alias "o'n\\\\e \\"\u{1f600}\\"@example.com"
       ask domains example.com
-      ask domains bücher.example
+      ask domains xn--bcher-kva.example
       ask domains other.example
       ask mailbox Anna@Example.com
       ask mailbox jose@example.com
@@ -87,14 +70,13 @@ describe("the directory", () => {
       JSON.stringify(directory),
     );
     expect(lines(said)).toEqual([
-      "directory: 2 domains, 3 mailboxes, 9 aliases",
-      "directory: 2 domains, 3 mailboxes, 9 aliases",
+      "directory: 2 domains, 3 mailboxes, 8 aliases",
+      "directory: 2 domains, 3 mailboxes, 8 aliases",
       "anna@example.com",
       "anna@example.com,bob@example.com",
       "bob@example.com",
-      "anna@example.com",
       ...["1", "1", "status 1"],
-      ...["1", "status 1", "1"],
+      ...["1", "1", "status 1"],
       "anna@example.com",
       expect.stringMatching(
         /^(anna@example.com,bob@example.com|bob@example.com,anna@example.com)$/,
@@ -105,6 +87,7 @@ describe("the directory", () => {
 
   it("lets its reader read and nothing else", () => {
     const said = withDatabase(
+      root,
       `mail-directory >/dev/null
       printf '[client]\\nuser=mail\\npassword=abcdefABCDEF0123456789\\n' >/tmp/reader
       reader() { mariadb --defaults-file=/tmp/reader --skip-column-names maildb -e "$1" 2>&1 || true; }
@@ -127,8 +110,13 @@ describe("the directory", () => {
     ],
     [
       "names a domain twice",
-      '{"domains": ["a.example", "A.example"], "users": [], "aliases": []}',
-      "Duplicate entry 'A.example'",
+      '{"domains": ["a.example", "a.example"], "users": [], "aliases": []}',
+      "Duplicate entry 'a.example'",
+    ],
+    [
+      "has a name in capitals",
+      '{"domains": ["A.example"], "users": [], "aliases": []}',
+      "CONSTRAINT `domains_new.domain` failed",
     ],
     [
       "has a mailbox without a hash",
@@ -148,12 +136,13 @@ describe("the directory", () => {
       ([, text]) => `mail-directory 2>&1 <<'INPUT' || echo "status $?"\n${text}\nINPUT`,
     );
     const said = withDatabase(
+      root,
       `mail-directory\n${script.join("\n")}
       ask mailbox anna@example.com; mariadb --skip-column-names maildb -e 'SHOW TABLES'`,
       JSON.stringify(directory),
     );
     expect(lines(said)).toEqual([
-      "directory: 2 domains, 3 mailboxes, 9 aliases",
+      "directory: 2 domains, 3 mailboxes, 8 aliases",
       ...broken.flatMap(([, , message]) => [
         expect.stringMatching(`^mail-directory: nothing has changed: .*${message}`),
         "status 1",
@@ -164,6 +153,7 @@ describe("the directory", () => {
 
   it("stays as it was when a statement that fills it is broken", () => {
     const said = withDatabase(
+      root,
       `cat >/tmp/directory; mail-directory </tmp/directory
       cp /usr/local/share/mail-host/directory.sql /tmp/broken.sql
       sed -i 's/domain VARCHAR(255)/domain VARCHARS(255)/' /tmp/broken.sql
@@ -173,7 +163,7 @@ describe("the directory", () => {
       JSON.stringify(directory),
     );
     expect(lines(said)).toEqual([
-      "directory: 2 domains, 3 mailboxes, 9 aliases",
+      "directory: 2 domains, 3 mailboxes, 8 aliases",
       expect.stringMatching(/^mail-directory: nothing has changed: ERROR .*VARCHARS/),
       "status 1",
       "1",
@@ -182,6 +172,7 @@ describe("the directory", () => {
 
   it("is not asked by a broken query: MariaDB refuses it", () => {
     const said = withDatabase(
+      root,
       `mail-directory >/dev/null
       sed 's/where mail/were mail/' /etc/postfix/sql_alias.cf >/tmp/sql_broken.cf
       postmap -q anna@example.com mysql:/tmp/sql_broken.cf 2>&1 || echo "status $?"`,
@@ -193,6 +184,7 @@ describe("the directory", () => {
 
   it("refuses text that is not UTF-8", () => {
     const said = withDatabase(
+      root,
       `printf '{"domains": ["\\xff"], "users": [], "aliases": []}' | mail-directory 2>&1 || echo "status $?"`,
     );
     expect(lines(said)).toEqual([expect.stringContaining("iconv: illegal input"), "status 1"]);

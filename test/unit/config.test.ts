@@ -221,6 +221,11 @@ describe("a wrong configuration", () => {
       /host\.adminCidrs\[0\] \| "203\.0\.113\.7\/24" is not a network/,
     ],
     [
+      "a network of one machine's own",
+      { ...good, host: { ...good.host, adminCidrs: ["fe80::%eth0/64"] } },
+      /host\.adminCidrs\[0\] \| "fe80::%eth0\/64" is not a network/,
+    ],
+    [
       "no network for SSH",
       { ...good, host: { ...good.host, adminCidrs: [] } },
       /host\.adminCidrs \| \[\] names no network/,

@@ -17,7 +17,7 @@ const directory: Directory = {
   aliases: [
     { address: "@example.test", destinations: ["alice@example.test"] },
     { address: "postmaster@example.test", destinations: ["carol@example.test"] },
-    { address: "team@example.test", destinations: ["alice@example.test", "Bob@Elsewhere.TEST"] },
+    { address: "team@example.test", destinations: ["Alice@Example.test", "Bob@Elsewhere.TEST"] },
   ],
 };
 

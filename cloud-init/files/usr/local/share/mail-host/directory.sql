@@ -1,8 +1,9 @@
 -- Turns @document into the tables of the directory: built beside the old ones, counted, and swapped
 -- by one RENAME, so that no lookup ever sees a part. An error anywhere leaves the old ones alone.
--- Addresses compare without case, but with accents (josé is not jose); hashes byte by byte.
+-- Addresses are lower-case ASCII and compare byte by byte, padding included; who asks folds case.
+-- A collation that folds case takes look-alikes for ASCII too (docs/decisions/0007).
 SET SESSION sql_mode = 'STRICT_ALL_TABLES';
-SET NAMES utf8mb4 COLLATE utf8mb4_uca1400_as_ci;
+SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin;
 
 DELIMITER //
 BEGIN NOT ATOMIC
@@ -23,21 +24,22 @@ DROP TABLE IF EXISTS domains_new, users_new, aliases_new;
 
 -- Widths: RFC 5321 allows 64 characters, an @ and 255 more.
 CREATE TABLE domains_new (
-  domain VARCHAR(255) NOT NULL,
+  domain VARCHAR(255) NOT NULL CHECK (domain NOT REGEXP '^-|[^a-z0-9.-]'),
   PRIMARY KEY (domain)
-) CHARACTER SET utf8mb4 COLLATE utf8mb4_uca1400_as_ci;
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
 CREATE TABLE users_new (
-  email VARCHAR(320) NOT NULL,
-  crypt VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  email VARCHAR(320) NOT NULL CHECK (email NOT REGEXP '^-|[^a-z0-9._@-]'),
+  crypt VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL CHECK (crypt NOT REGEXP '[^!-~]'),
   PRIMARY KEY (email)
-) CHARACTER SET utf8mb4 COLLATE utf8mb4_uca1400_as_ci;
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
 CREATE TABLE aliases_new (
-  mail VARCHAR(320) NOT NULL,
-  destination VARCHAR(320) NOT NULL,
+  mail VARCHAR(320) NOT NULL CHECK (mail NOT REGEXP '^-|[^a-z0-9._@-]'),
+  destination VARCHAR(320) NOT NULL
+    CHECK (destination NOT REGEXP '[^A-Za-z0-9!#&*+/=?^_`{|}~.@-]'),
   PRIMARY KEY (mail, destination)
-) CHARACTER SET utf8mb4 COLLATE utf8mb4_uca1400_as_ci;
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
 INSERT INTO domains_new
 SELECT domain FROM JSON_TABLE(@document, '$.domains[*]' COLUMNS (

@@ -1,0 +1,43 @@
+// A small good configuration, and what reading one like it gives: for property tests.
+
+import { expect } from "vitest";
+import { parseConfig, type StackConfig } from "../../config";
+import { ConfigurationError } from "../../config/mistakes";
+
+export const zoneId = "09952be409a7d6464cd7661beeeb966e";
+export const sshKey =
+  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPgGrprmtOibL6yR3Gb1MdUtBpVrgpSHNWbITkMYBYcQ you@laptop";
+export const hash = `{SSHA512}${"A".repeat(88)}`;
+export const host = { name: "mail.example.test", adminCidrs: ["198.18.0.0/24"], sshKeys: [sshKey] };
+export const domains = [{ name: "example.test", zoneId }];
+export const alice = { address: "alice@example.test", password: "generated" };
+export const good = { host, domains, mailboxes: [alice] };
+
+export type Values = Readonly<Record<string, unknown>>;
+
+export function read(values: Values, files: Readonly<Record<string, string>> = {}): StackConfig {
+  const raw = Object.fromEntries(
+    Object.entries(values).map(([k, v]) => [k, typeof v === "string" ? v : JSON.stringify(v)]),
+  );
+  return parseConfig(raw, { readFile: (path) => files[path] });
+}
+
+/** What it is refused with, or undefined when it is taken. Anything but a ConfigurationError is thrown on. */
+export function refusal(values: Values, files: Readonly<Record<string, string>> = {}) {
+  try {
+    read(values, files);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error;
+    throw error;
+  }
+}
+
+/** Two lines for each mistake under one headline, and no character that a terminal obeys or hides. */
+export function expectSafeToPrint({ message, mistakes }: ConfigurationError): void {
+  expect(message.split("\n")).toHaveLength(1 + 2 * mistakes.length);
+  expect(message.replaceAll("\n", "")).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
+}
+
+export const lowerCased = (text: string) =>
+  text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());

@@ -1,0 +1,32 @@
+// Whether a host is still what it was: the same daemons, nothing bad in the journal, no file where none belongs.
+
+import { expect } from "vitest";
+import { presentDirectory } from "./directory";
+import { onHost } from "./target";
+
+/** How the daemons tell of what they could not bear. */
+const failure = /panic|fatal|segfault|core dump|query failed|SQL|Internal error|assert/i;
+
+const daemons = () =>
+  onHost("for name in master dovecot mariadbd; do pidof -s $name; done").trim().split("\n");
+
+/** Remembers how the host is now; what it gives checks that the host has stayed so. */
+export function watchHost(): () => void {
+  const before = daemons();
+  const [time = "", mark = ""] = onHost("date +%s; mktemp").trim().split("\n");
+  return () => {
+    expect(daemons()).toEqual(before);
+    const journal = onHost(
+      `journalctl --quiet --no-pager --since @${time} -u postfix -u dovecot -u mariadb`,
+    );
+    expect(journal).not.toBe("");
+    expect(journal.split("\n").filter((line) => failure.test(line))).toEqual([]);
+    const homes = presentDirectory().users.map(({ email }) => email.split("@").reverse().join("/"));
+    const found = onHost(
+      "cd /var/spool/mail/virtual/ && find . -mindepth 2 -maxdepth 2 -printf '%P\\n'; find . -mindepth 3 -maxdepth 3 ! -name Maildir",
+    );
+    expect(found.split("\n").filter((path) => path !== "" && !homes.includes(path))).toEqual([]);
+    const elsewhere = `find / -xdev -user virtual -newer ${mark} ! -path '/proc/*' ! -path /var/mail/virtual; rm ${mark}`;
+    expect(onHost(elsewhere).trim()).toBe("");
+  };
+}
