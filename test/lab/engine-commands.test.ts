@@ -3,7 +3,7 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
@@ -217,8 +217,13 @@ describe("remote.Command", () => {
 });
 
 function keyPair(): { readonly privateKey: string; readonly publicKey: string } {
-  const pair = utils.generateKeyPairSync("ed25519");
-  return { privateKey: pair.private, publicKey: pair.public };
+  // ssh2's own generator makes one malformed key in some hundreds.
+  const file = join(mkdtempSync(join(folder, "key-")), "key");
+  execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", file]);
+  return {
+    privateKey: readFileSync(file, "utf8"),
+    publicKey: readFileSync(`${file}.pub`, "utf8").trim(),
+  };
 }
 
 /** An SSH server that answers each command with its own text. */
