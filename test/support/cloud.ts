@@ -3,7 +3,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
-import { hostAnswers, onHost, target } from "./target";
+import { hostSucceeds, onHost, target } from "./target";
 
 const Action = z.object({
   action: z.object({
@@ -51,9 +51,9 @@ export const attachVolume = () =>
 /** Waits until the host has proven itself; throws with what it says when it has not in time. */
 export async function hostIsReady(seconds = 120): Promise<void> {
   const deadline = Date.now() + seconds * 1000;
-  while (!hostAnswers()) {
-    if (Date.now() > deadline) throw new Error(`no SSH on the host within ${seconds} s`);
+  // Short waits, since nothing else in this process goes on meanwhile.
+  while (!hostSucceeds("/usr/local/sbin/mail-wait 2")) {
+    if (Date.now() > deadline) onHost("/usr/local/sbin/mail-wait 1 2>&1");
     await pause(200);
   }
-  onHost(`/usr/local/sbin/mail-wait ${Math.ceil((deadline - Date.now()) / 1000)}`);
 }

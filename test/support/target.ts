@@ -51,10 +51,12 @@ export function onHost(command: string, input = ""): string {
   });
 }
 
-/** Whether the host lets the operator in. */
-export function hostAnswers(): boolean {
-  return spawnSync("ssh", [...ssh, `root@${target.ipv4}`, "true"]).status === 0;
+/** Whether the host lets the operator in, and a command there is content. */
+export function hostSucceeds(command: string): boolean {
+  return spawnSync("ssh", [...ssh, `root@${target.ipv4}`, command]).status === 0;
 }
+
+export const hostAnswers = (): boolean => hostSucceeds("true");
 
 /** Whether the host is up as far as the network can tell. */
 export function answersPing(): boolean {

@@ -185,7 +185,7 @@ describe("systemd", () => {
     const { stdout } = root.run(`mkdir -p /tmp/plain/etc; cd /usr/share/base-passwd
       cp passwd.master /tmp/plain/etc/passwd; cp group.master /tmp/plain/etc/group
       systemd-sysusers --root=/tmp/plain - </etc/sysusers.d/mail-host.conf 2>/dev/null
-      cd /tmp/plain/etc; grep -hE '^(virtual|mysql|postfix|postdrop):' passwd group`);
+      cd /tmp/plain/etc; grep -hE '^(virtual|mysql|postfix|postdrop|volume-reserve):' passwd group`);
     expect(stdout.trim().split("\n")).toEqual([
       "virtual:x:5000:5000:Owner of all mail:/var/spool/mail/virtual:/usr/sbin/nologin",
       "mysql:x:901:901:MariaDB Server:/nonexistent:/bin/false",
@@ -194,6 +194,7 @@ describe("systemd", () => {
       "mysql:x:901:",
       "postfix:x:902:",
       "postdrop:x:903:",
+      "volume-reserve:x:904:",
     ]);
   });
 

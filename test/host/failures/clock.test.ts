@@ -3,8 +3,8 @@
 
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { hostIsReady } from "../../support/cloud";
+import { answersOf, underTraffic, until } from "../../support/outage";
 import { onHost } from "../../support/target";
-import { answersOf, underTraffic, until } from "../../support/traffic";
 
 const library = "/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1";
 const variables = "LD_PRELOAD FAKETIME_TIMESTAMP_FILE FAKETIME_CACHE_DURATION";

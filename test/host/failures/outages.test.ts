@@ -10,9 +10,10 @@ import {
   powerOn,
   restart,
 } from "../../support/cloud";
+import { presentDirectory, putDirectory } from "../../support/directory";
 import { deliver, fetchMail, submit, token, withMailbox } from "../../support/mail";
+import { answersOf, isReady, underTraffic, until } from "../../support/outage";
 import { answersPing, hostAnswers, onHost, openPorts, target } from "../../support/target";
-import { answersOf, isReady, underTraffic, until } from "../../support/traffic";
 
 const domain = target.hostname.split(".").slice(1).join(".");
 const user = `alice@${domain}`;
@@ -23,7 +24,11 @@ afterEach(async () => {
   await hostIsReady();
 });
 
-describe("mail that comes in while something is stopped", () => {
+/** A database that answers nobody for a while, and everybody afterwards. */
+const slowness =
+  "mariadb maildb --execute='LOCK TABLES domains WRITE, users WRITE, aliases WRITE; DO SLEEP(20)'";
+
+describe("mail that comes in while something does not work", () => {
   it.each([
     ["Dovecot", "systemctl stop dovecot", "systemctl start dovecot"],
     ["the resolver", "systemctl stop unbound", "systemctl start unbound"],
@@ -52,7 +57,7 @@ describe("mail that comes in while something is stopped", () => {
             responseCode: 454,
           }),
         ]);
-        expect(isReady()).toBe(false);
+        await until("the end of mail-ready.target", 60, () => !isReady());
       },
       async () => void onHost("systemctl start mariadb"),
     );
@@ -62,13 +67,20 @@ describe("mail that comes in while something is stopped", () => {
     await fetchMail({ ...alice, subject });
   });
 
-  it("arrives when a database that hangs goes on", async () => {
+  it("arrives when a database that is slow has answered", async () => {
+    await underTraffic(
+      async () => void onHost(slowness),
+      async () => {},
+    );
+  });
+
+  it.each(["mariadbd", "unbound"])("arrives when a %s that hangs goes on", async (daemon) => {
     await underTraffic(
       async () => {
-        onHost("pkill -STOP mariadbd");
+        onHost(`pkill -STOP -x ${daemon}`);
         await until("the end of mail-ready.target", 90, () => !isReady());
       },
-      async () => void onHost("pkill -CONT mariadbd"),
+      async () => void onHost(`pkill -CONT -x ${daemon}`),
     );
   });
 
@@ -81,77 +93,120 @@ describe("a daemon that is killed", () => {
   it.each([
     ["MariaDB", "pidof mariadbd"],
     ["Dovecot", "systemctl show --property=MainPID --value dovecot"],
-    ["Dovecot's authentication", "pgrep -o -f '^dovecot/auth'"],
-    ["Dovecot's LMTP", "pgrep -o -f '^dovecot/lmtp'"],
+    ["Dovecot's authentication", "pgrep -f '^dovecot/auth'"],
+    ["Dovecot's LMTP", "pgrep -f '^dovecot/lmtp'"],
     ["Postfix", "cat /var/spool/postfix/pid/master.pid"],
-    ["Postfix's queue manager", "pgrep -o -x qmgr"],
+    ["Postfix's queue manager", "pgrep -x qmgr"],
     ["the resolver", "pidof unbound"],
     ["the watch over the host", "systemctl show --property=MainPID --value mail-prove"],
     ["SSH", "systemctl show --property=MainPID --value ssh"],
   ])("comes back by itself: %s", async (_name, find) => {
+    const pids = () => onHost(`${find} 2>/dev/null || true`).split(/\s+/).filter(Number);
     await underTraffic(
-      async () => {
-        const pid = onHost(find).trim();
-        expect(pid).toMatch(/^[1-9]\d*$/);
-        onHost(`kill -KILL ${pid}`);
+      async (traffic) => {
+        await until("a process", 30, () => pids().length > 0);
+        const killed = pids();
+        onHost(`kill -KILL ${killed.join(" ")}`);
+        const before = answersOf(traffic);
         await until("SSH", 60, hostAnswers);
-        await until("another process", 60, () => {
-          const now = onHost(`${find} || true`).trim();
-          return now !== pid && /^[1-9]\d*$/.test(now);
+        await until("other processes", 60, () => {
+          const now = pids();
+          return now.length > 0 && now.every((pid) => !killed.includes(pid));
         });
+        await until("an answer meanwhile", 90, () => answersOf(traffic) > before);
       },
       async () => {},
     );
   });
+
+  it("does not leave mail-ready.target behind when it is the watch, and the host is broken", async () => {
+    onHost("pkill -STOP -x mariadbd");
+    try {
+      onHost("systemctl kill --signal=KILL mail-prove");
+      await until("the end of mail-ready.target", 10, () => !isReady());
+    } finally {
+      onHost("pkill -CONT -x mariadbd");
+    }
+  });
 });
 
 describe("a full volume", () => {
-  // To the last block that is not the superuser's.
-  const fill = `fallocate -l $(df --output=avail -B1 /srv/mail-host | tail -1) /srv/mail-host/filler
-    runuser -u virtual -- dd if=/dev/zero of=/srv/mail-host/virtual/filler bs=4k 2>/dev/null || true
+  // To the last block that mail may have; what gets free meanwhile is filled again.
+  const most = `fallocate -l $(($(df --output=avail -B1 /srv/mail-host | tail -1) - 64 * 1024 * 1024)) /srv/mail-host/filler`;
+  const rest = `runuser -u virtual -- dd if=/dev/zero of=/srv/mail-host/virtual/filler bs=4k oflag=append conv=notrunc 2>/dev/null || true
     df --output=avail /srv/mail-host | tail -1`;
-  const free = "rm -f /srv/mail-host/filler /srv/mail-host/virtual/filler";
+  const reserveOfDatabase =
+    "runuser -u mysql -- dd if=/dev/zero of=/srv/mail-host/mysql/filler bs=1M 2>/dev/null || true";
+  const free =
+    "rm -f /srv/mail-host/filler /srv/mail-host/virtual/filler /srv/mail-host/mysql/filler";
+  const fill = async () => {
+    onHost(most);
+    await until("a full volume", 30, () => Number(onHost(rest)) === 0);
+  };
 
   it("takes no mail that it cannot keep, bounces none that it has, and goes on when there is room", async () => {
-    const traffic = await underTraffic(
+    await underTraffic(
       async ({ taken, postponed }) => {
         onHost("systemctl stop dovecot");
         const before = taken.length;
-        await until("mail in the queue", 30, () => taken.length >= before + 3);
-        expect(Number(onHost(fill))).toBe(0);
+        await until("mail in the queue", 60, () => taken.length >= before + 3);
+        await fill();
         const since = onHost("date +%s").trim();
-        onHost("systemctl start dovecot && postqueue -f");
-        await until("a delivery that fails for want of room", 60, () =>
-          onHost(`journalctl --unit=dovecot --since=@${since}`).includes("No space left on device"),
-        );
+        onHost("systemctl start dovecot");
+        await until("a delivery that fails for want of room", 60, () => {
+          onHost(`${rest}; postqueue -f`);
+          const log = onHost(`journalctl --unit=dovecot --since=@${since}`);
+          return log.includes("No space left on device");
+        });
         await until("an answer of 452", 60, () =>
-          postponed.some((said) => said.includes("452 4.3.1")),
+          postponed.some(({ said }) => said.includes("452 4.3.1")),
         );
         await until("the end of mail-ready.target", 60, () => !isReady());
       },
       async () => void onHost(`${free}; systemctl start dovecot`),
     );
-    expect(traffic.postponed.length).toBeGreaterThan(0);
   });
 
-  it("leaves the directory as it was when a new one does not fit", () => {
-    const rows = () => onHost("mariadb -N maildb -e 'CHECKSUM TABLE domains, users, aliases'");
-    const before = rows();
-    const many = JSON.stringify({
-      domains: [domain],
-      users: Array.from({ length: 100_000 }, (_, i) => ({
-        email: `u${i}@${domain}`,
-        crypt: `$5$${"x".repeat(200)}`,
-      })),
-      aliases: [],
-    });
-    onHost(fill);
+  it("lets users in after a reboot, for they make room", async () => {
+    await fill();
     try {
-      expect(() => onHost("timeout 60 /usr/local/sbin/mail-directory 2>&1", many)).toThrow();
-      expect(rows()).toBe(before);
+      await restart();
+      await until("SSH", 60, hostAnswers);
+      await until("the open ports", 60, () =>
+        onHost("nft list set inet mail_host open_ports || true").includes("993"),
+      );
+      expect(await withMailbox(alice, async ({ mailbox }) => mailbox !== false)).toBe(true);
+      expect(isReady()).toBe(false);
     } finally {
       onHost(free);
     }
+  });
+
+  it("leaves the directory as it was when a new one does not fit", async () => {
+    const before = presentDirectory();
+    const many = {
+      ...before,
+      users: [
+        ...before.users,
+        ...Array.from({ length: 30_000 }, (_, i) => ({
+          email: `u${i}@${domain}`,
+          crypt: `$5$${"x".repeat(200)}`,
+        })),
+      ],
+    };
+    await fill();
+    onHost(reserveOfDatabase);
+    try {
+      expect(() => putDirectory(many)).toThrow(/nothing has changed: .*(full|space)/i);
+      expect(presentDirectory()).toEqual(before);
+    } finally {
+      onHost(free);
+    }
+    putDirectory(many);
+    const mailboxes = onHost("mariadb -N maildb -e 'SELECT COUNT(*) FROM users'");
+    expect(Number(mailboxes)).toBe(many.users.length);
+    putDirectory(before);
+    expect(presentDirectory()).toEqual(before);
   });
 });
 

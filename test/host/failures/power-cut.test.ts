@@ -13,10 +13,10 @@ const moments = Array.from({ length: 20 }, () => Math.round(500 + 3500 * Math.ra
 async function powerCutAfter(milliseconds: number) {
   const traffic = startTraffic();
   await pause(milliseconds);
-  await cutPower();
-  const { taken, refused } = await traffic.stop();
+  await cutPower().finally(() => traffic.stop());
   await powerOn();
   await hostIsReady();
+  const { taken, refused } = traffic;
   return { taken, refused, missing: await missingMail(taken) };
 }
 
