@@ -2,9 +2,9 @@
 // does with mail that claims to come from its own users: that is for SPF and DMARC.
 
 import { describe, expect, it } from "vitest";
+import { openEncrypted } from "../../support/conversation";
 import { mailsElsewhere } from "../../support/elsewhere";
 import { fetchMail, smtpDialogue, token } from "../../support/mail";
-import { openEncrypted } from "../../support/smtp-session";
 import { onHost, target } from "../../support/target";
 
 const { hostname, ipv4, ipv6, elsewhere } = target;

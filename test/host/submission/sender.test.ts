@@ -2,14 +2,14 @@
 // may say is not proven here.
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { mailsElsewhere } from "../../support/elsewhere";
-import { fetchMail, smtpDialogue, token } from "../../support/mail";
 import {
+  type Conversation,
   openEncrypted,
   openLoggedIn,
   plainLogin,
-  type SmtpSession,
-} from "../../support/smtp-session";
+} from "../../support/conversation";
+import { mailsElsewhere } from "../../support/elsewhere";
+import { fetchMail, smtpDialogue, token } from "../../support/mail";
 import { onHost, target } from "../../support/target";
 
 const { hostname, elsewhere } = target;
@@ -24,7 +24,7 @@ const word = token();
 
 /** Hands a mail over in an open session, as far as the server goes along; the last reply. */
 async function send(
-  session: SmtpSession,
+  session: Conversation,
   { from, to = friend, subject = word }: { from: string; to?: string; subject?: string },
 ): Promise<{ code: number; text: string }> {
   for (const line of [`MAIL FROM:<${from}>`, `RCPT TO:<${to}>`, "DATA"]) {
@@ -63,7 +63,7 @@ describe("who has not logged in", () => {
 });
 
 describe("a user who has logged in", () => {
-  let session: SmtpSession;
+  let session: Conversation;
   beforeEach(async () => {
     session = await openLoggedIn(alice);
   });
