@@ -6,7 +6,7 @@ import { createTransport } from "nodemailer";
 import { expect } from "vitest";
 import { hostIsReady } from "./cloud";
 import { token } from "./mail";
-import { onHost, target } from "./target";
+import { domain, onHost, target } from "./target";
 
 /** A mail that the host answered with 250, and so has taken over. */
 export interface TakenMail {
@@ -27,8 +27,6 @@ export interface Traffic {
   /** Hangs up and resolves when nothing is under way. */
   stop(): Promise<Traffic>;
 }
-
-const domain = target.hostname.split(".").slice(1).join(".");
 
 /** Without it, only a part of a mail has arrived. */
 const lastLine = "So ends the mail.";

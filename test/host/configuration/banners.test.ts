@@ -4,10 +4,9 @@
 import { expect, it } from "vitest";
 import { Conversation, lastLine, openEncrypted } from "../../support/conversation";
 import { deliver, fetchMail, token } from "../../support/mail";
-import { onHost, target } from "../../support/target";
+import { domain, login, onHost, target } from "../../support/target";
 
-const domain = target.hostname.split(".").slice(1).join(".");
-const alice = { user: `alice@${domain}`, password: target.passwords[`alice@${domain}`] ?? "" };
+const alice = login(`alice@${domain}`);
 
 /** Major and minor number of each daemon, as nothing but a part of its version would show it. */
 const versions = onHost("postconf -h mail_version; dovecot --version; ssh -V 2>&1")

@@ -7,11 +7,9 @@ import { Conversation, imapLogin, lastLine, literal } from "../../support/conver
 import { fragments, hostileText } from "../../support/hostile";
 import { fetchMail, token } from "../../support/mail";
 import { watchHost } from "../../support/survival";
-import { onHost, target } from "../../support/target";
+import { domain, login, onHost, target } from "../../support/target";
 
-const domain = target.hostname.split(".").slice(1).join(".");
 const alice = `alice@${domain}`;
-const alicesPassword = target.passwords[alice] ?? "";
 let expectUnharmed: () => void;
 
 beforeAll(() => {
@@ -20,7 +18,7 @@ beforeAll(() => {
 
 describe("commands of a user who means harm", () => {
   it("reach no mailbox but the user's own, whatever its name", async () => {
-    const { imap, answer } = await imapLogin({ user: alice, password: alicesPassword });
+    const { imap, answer } = await imapLogin(login(alice));
     expect(answer).toMatch(/^a OK /);
     const box = target.passwords[`bob@${domain}`] === undefined ? "carol" : "bob";
     const names = [
@@ -86,7 +84,7 @@ describe("commands of a user who means harm", () => {
   });
 
   it("are answered as the protocol wants it, also when they are none", async () => {
-    const { imap } = await imapLogin({ user: alice, password: alicesPassword });
+    const { imap } = await imapLogin(login(alice));
     expect(await imap.ask("EXAMINE INBOX")).toMatch(/^a OK /m);
     for (const text of [...fragments, ...fc.sample(hostileText, 40)]) {
       for (const key of ["SUBJECT", "BODY", "HEADER X"]) {
@@ -220,7 +218,7 @@ describe("mail from a stranger", () => {
     }
     smtp.close();
     expect(said).toEqual([250, 250, 250, 354, 250]);
-    const source = await fetchMail({ user: alice, password: alicesPassword, subject });
+    const source = await fetchMail({ ...login(alice), subject });
     expect(source).toContain(`X-Long: ${"y".repeat(900)}`);
     expect(
       onHost(

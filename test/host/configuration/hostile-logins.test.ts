@@ -15,11 +15,9 @@ import {
 import { presentDirectory, putDirectory } from "../../support/directory";
 import { deliver, fetchMail, token, withMailbox } from "../../support/mail";
 import { watchHost } from "../../support/survival";
-import { onHost, target } from "../../support/target";
+import { domain, login, onHost, target } from "../../support/target";
 
-const domain = target.hostname.split(".").slice(1).join(".");
 const alice = `alice@${domain}`;
-const alicesPassword = target.passwords[alice] ?? "";
 
 /** All labels as long as they may be, 253 characters together, below a local part of 64. */
 const longDomain = `${"x".repeat(63)}.${"y".repeat(63)}.${"z".repeat(63)}.${"w".repeat(56)}.test`;
@@ -110,23 +108,23 @@ const guises: readonly (readonly [user: string, password: string])[] = [
   [longAddress, printable.trim()],
 ];
 
-async function byImapLogin(login: Login, address = target.ipv4): Promise<string> {
-  const { imap, answer } = await imapLogin(login, address);
+async function byImapLogin(attempt: Login, address = target.ipv4): Promise<string> {
+  const { imap, answer } = await imapLogin(attempt, address);
   imap.close();
   return lastLine(answer);
 }
 
-async function byImapPlain(login: Login, address: string): Promise<string> {
+async function byImapPlain(attempt: Login, address: string): Promise<string> {
   const imap = await openImap(address);
   await imap.ask("AUTHENTICATE PLAIN");
-  imap.send(`${plainLogin(login)}\r\n`);
+  imap.send(`${plainLogin(attempt)}\r\n`);
   const answer = await imap.answer();
   imap.close();
   return lastLine(answer);
 }
 
-async function bySmtp(login: Login, address = target.ipv4): Promise<string> {
-  const { smtp, reply } = await smtpLogin(login, { address, port: 465 });
+async function bySmtp(attempt: Login, address = target.ipv4): Promise<string> {
+  const { smtp, reply } = await smtpLogin(attempt, { address, port: 465 });
   smtp.close();
   return lastLine(reply.text);
 }
@@ -136,7 +134,7 @@ async function bySmtp(login: Login, address = target.ipv4): Promise<string> {
  * 15 seconds, while users elsewhere go on. What each was answered.
  */
 async function knock() {
-  const password = alicesPassword;
+  const { password } = login(alice);
   const acting = { user: alice, password, actingFor: `bob@${domain}` };
   const ask = <T>(list: readonly T[], use: (item: T) => Promise<string>) =>
     Promise.all(list.map(async (item) => [String(item), await use(item)] as const));
@@ -229,8 +227,7 @@ describe("a stranger who knows a password", () => {
 
   it("does not keep the user from logging in from the same address", async () => {
     await attempts;
-    const login = { user: alice, password: alicesPassword };
-    expect(await byImapLogin(login, target.ipv6)).toMatch(/^a OK /);
+    expect(await byImapLogin(login(alice), target.ipv6)).toMatch(/^a OK /);
   });
 });
 

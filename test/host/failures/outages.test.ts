@@ -11,12 +11,19 @@ import {
   restart,
 } from "../../support/cloud";
 import { deliver, fetchMail, submit, token, withMailbox } from "../../support/mail";
-import { answersPing, hostAnswers, onHost, openPorts, target } from "../../support/target";
+import {
+  answersPing,
+  domain,
+  hostAnswers,
+  login,
+  onHost,
+  openPorts,
+  target,
+} from "../../support/target";
 import { answersOf, isReady, underTraffic, until } from "../../support/traffic";
 
-const domain = target.hostname.split(".").slice(1).join(".");
 const user = `alice@${domain}`;
-const alice = { user, password: target.passwords[user] ?? "" };
+const alice = login(user);
 const mailPorts = [25, 465, 587, 993];
 
 afterEach(async () => {

@@ -4,10 +4,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { imapLogin, smtpLogin } from "../../support/conversation";
 import { token } from "../../support/mail";
-import { onHost, openPorts, target } from "../../support/target";
+import { domain, onHost, openPorts, target } from "../../support/target";
 
 const { ipv4, ipv6, elsewhere } = target;
-const domain = target.hostname.split(".").slice(1).join(".");
 
 async function logInOverSmtp(
   connection: { port: 465 | 587; address: string; from: string },

@@ -5,11 +5,10 @@ import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Conversation } from "../../support/conversation";
 import { fetchMail, smtpDialogue, token, withMailbox } from "../../support/mail";
-import { onHost, target } from "../../support/target";
+import { domain, login, onHost, target } from "../../support/target";
 
 const { elsewhere } = target;
-const domain = target.hostname.split(".").slice(1).join(".");
-const alice = { user: `alice@${domain}`, password: target.passwords[`alice@${domain}`] ?? "" };
+const alice = login(`alice@${domain}`);
 const greeting = `EHLO mx.${elsewhere.domain}`;
 const mailFrom = `MAIL FROM:<sender@${elsewhere.domain}>`;
 const rcptTo = `RCPT TO:<${alice.user}>`;

@@ -5,11 +5,10 @@ import { describe, expect, it } from "vitest";
 import { Conversation, openLoggedIn, type Reply } from "../../support/conversation";
 import { mailElsewhere, mailsElsewhere } from "../../support/elsewhere";
 import { fetchMail, token, withMailbox } from "../../support/mail";
-import { target } from "../../support/target";
+import { domain, login, target } from "../../support/target";
 
-const { hostname, elsewhere } = target;
-const domain = hostname.split(".").slice(1).join(".");
-const alice = { user: `alice@${domain}`, password: target.passwords[`alice@${domain}`] ?? "" };
+const { elsewhere } = target;
+const alice = login(`alice@${domain}`);
 const friend = `friend@${elsewhere.domain}`;
 
 /** Everything that somebody might take for the end of a mail, and that is none (RFC 5321 4.1.1.4). */

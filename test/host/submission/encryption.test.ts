@@ -4,11 +4,9 @@
 import { describe, expect, it } from "vitest";
 import { Conversation, openEncrypted, plainLogin } from "../../support/conversation";
 import { smtpDialogue } from "../../support/mail";
-import { target } from "../../support/target";
+import { domain, login } from "../../support/target";
 
-const domain = target.hostname.split(".").slice(1).join(".");
-const user = `alice@${domain}`;
-const auth = `AUTH PLAIN ${plainLogin({ user, password: target.passwords[user] ?? "" })}`;
+const auth = `AUTH PLAIN ${plainLogin(login(`alice@${domain}`))}`;
 const greeting = "EHLO client.test";
 
 describe("a login", () => {

@@ -10,11 +10,9 @@ import {
 } from "../../support/conversation";
 import { mailsElsewhere } from "../../support/elsewhere";
 import { fetchMail, smtpDialogue, token } from "../../support/mail";
-import { onHost, target } from "../../support/target";
+import { domain, login, onHost, target } from "../../support/target";
 
 const { hostname, elsewhere } = target;
-const domain = hostname.split(".").slice(1).join(".");
-const login = (user: string) => ({ user, password: target.passwords[user] ?? "" });
 const alice = login(`alice@${domain}`);
 const bob = login(`bob@${domain}`);
 const friend = `friend@${elsewhere.domain}`;
