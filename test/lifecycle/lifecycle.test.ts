@@ -10,12 +10,7 @@ import { labConfiguration } from "../support/configuration";
 const lab = openLab(process.env.MAIL_HOST_LAB);
 const host = "mail.example.test";
 
-async function pulumi(...args: string[]): Promise<string> {
-  const { stdout, stderr, status } = await lab.pulumi(args);
-  if (status !== 0)
-    throw new Error(`pulumi ${args.join(" ")} ended with ${status}\n${stdout}\n${stderr}`);
-  return stdout;
-}
+const pulumi = async (...args: string[]) => (await lab.pulumiOrThrow(args)).stdout;
 
 async function onHost(command: string): Promise<string> {
   const { stdout, stderr, status } = await lab.exec(host, ["bash", "-c", command]);
