@@ -7,29 +7,14 @@ import { isOurs } from "../../components/mail-records";
 import program from "../../index";
 import { labelled, recordType } from "../../scripts/recovery/clouds";
 import { attachmentType } from "../../scripts/recovery/placement";
-import { settle, withMocks } from "../support/mocks";
-
-const zoneId = "09952be409a7d6464cd7661beeeb966e";
-const publicKey =
-  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPgGrprmtOibL6yR3Gb1MdUtBpVrgpSHNWbITkMYBYcQ you@laptop";
+import { good } from "../support/configuration";
+import { emptyClouds, settle, withMocks } from "../support/mocks";
 
 // A pointer is set, not created: setting it again changes nothing, and it goes with its address.
 const pointerType = "hcloud:index/rdns:Rdns";
 
 it("finds everything again that a first deployment creates in a cloud", async () => {
-  const recorded = withMocks(
-    {
-      host: { name: "mail.example.test", adminCidrs: ["198.18.0.0/24"], sshKeys: [publicKey] },
-      domains: [{ name: "example.test", zoneId }],
-      mailboxes: [{ address: "alice@example.test", password: "generated" }],
-    },
-    {
-      "cloudflare:index/getZone:getZone": ({ zoneId }) => ({ zoneId, name: "example.test" }),
-      "cloudflare:index/getDnsRecords:getDnsRecords": () => ({ results: [] }),
-      "hcloud:index/getPrimaryIps:getPrimaryIps": () => ({ primaryIps: [] }),
-      "hcloud:index/getSshKeys:getSshKeys": () => ({ sshKeys: [] }),
-    },
-  );
+  const recorded = withMocks(good, emptyClouds);
   await program();
   await settle();
   const created = recorded.filter(({ type }) => /^(hcloud|cloudflare):/.test(type));

@@ -3,22 +3,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
 import program from "../../index";
-import { type Calls, type Recorded, settle, withMocks } from "../support/mocks";
-
-const zoneId = "09952be409a7d6464cd7661beeeb966e";
-const publicKey =
-  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPgGrprmtOibL6yR3Gb1MdUtBpVrgpSHNWbITkMYBYcQ you@laptop";
-const config = {
-  host: { name: "mail.example.test", adminCidrs: ["198.18.0.0/24"], sshKeys: [publicKey] },
-  domains: [{ name: "example.test", zoneId }],
-  mailboxes: [{ address: "alice@example.test", password: "generated" }],
-};
-const emptyClouds: Calls = {
-  "cloudflare:index/getZone:getZone": ({ zoneId }) => ({ zoneId, name: "example.test" }),
-  "cloudflare:index/getDnsRecords:getDnsRecords": () => ({ results: [] }),
-  "hcloud:index/getPrimaryIps:getPrimaryIps": () => ({ primaryIps: [] }),
-  "hcloud:index/getSshKeys:getSshKeys": () => ({ sshKeys: [] }),
-};
+import { good, sshKey, zoneId } from "../support/configuration";
+import { type Calls, emptyClouds, type Recorded, settle, withMocks } from "../support/mocks";
 
 async function run(values: Record<string, unknown>, calls: Calls = emptyClouds) {
   const recorded = withMocks(values, calls);
@@ -50,7 +36,7 @@ describe("a stack", () => {
   let recorded: Recorded[];
   let outputs: Awaited<ReturnType<typeof run>>["outputs"];
   beforeAll(async () => {
-    ({ recorded, outputs } = await run(config));
+    ({ recorded, outputs } = await run(good));
   });
 
   it("is exactly these resources", () => {
@@ -70,7 +56,7 @@ describe("a stack", () => {
       "hcloud:index/server:Server mail-host",
       "hcloud:index/sshKey:SshKey mail-host-ssh-bITkMYBYcQ".replace(
         "bITkMYBYcQ",
-        publicKey.split(" ")[1]?.slice(-12) ?? "",
+        sshKey.split(" ")[1]?.slice(-12) ?? "",
       ),
       "hcloud:index/volume:Volume mail-host-volume",
       "hcloud:index/volumeAttachment:VolumeAttachment mail-host-volume-attachment",
@@ -194,13 +180,13 @@ describe("a stack that must not be built", () => {
             ],
       }),
     };
-    const recorded = withMocks(config, calls);
+    const recorded = withMocks(good, calls);
     await expect(program()).rejects.toThrow(/example\.test MX: "mx\.old\.test" is there already/);
     expect(recorded).toEqual([]);
   });
 
   it("is refused by its configuration before anything is registered", async () => {
-    const recorded = withMocks({ ...config, colour: "blue" }, emptyClouds);
+    const recorded = withMocks({ ...good, colour: "blue" }, emptyClouds);
     await expect(program()).rejects.toThrow(
       /mail-host:colour: is a key that this program does not know/,
     );

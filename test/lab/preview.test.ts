@@ -1,17 +1,15 @@
 // The unmodified program on the real engine and the clouds' control planes alone: previews in seconds, each
 // call held against the clouds' contracts. Does not prove that a host comes up.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync, rmSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { parseDocument } from "yaml";
 import { zoneIdOf } from "../../lab/clouds/cloudflare";
 import { noInfrastructure } from "../../lab/clouds/infrastructure";
 import { memoryStore } from "../../lab/clouds/store";
 import { type ApiAddresses, createClouds, listen } from "../../lab/control-plane";
 import { engineCaptured } from "../../lab/engine-run";
 import { labPaths } from "../../lab/paths";
+import { labConfiguration } from "../support/configuration";
 import { cloudflareContract, hetznerContract, watch } from "./contract";
 
 const paths = labPaths("preview");
@@ -32,23 +30,12 @@ const pulumi = (args: readonly string[]) => {
   );
 };
 
-/** The lab's configuration with some values set, as a file of its own. */
-function configuration(values: Record<string, unknown>): string {
-  const document = parseDocument(readFileSync("Pulumi.lab.yaml", "utf8"));
-  for (const [path, value] of Object.entries(values)) {
-    document.setIn(["config", ...path.split(".")], value);
-  }
-  const file = join(mkdtempSync(join(tmpdir(), "mail-host-")), "Pulumi.lab.yaml");
-  writeFileSync(file, document.toString());
-  return file;
-}
-
 async function preview(values: Record<string, unknown>, ...options: readonly string[]) {
   const { status, stdout, stderr } = await pulumi([
     "preview",
     ...options,
     "--config-file",
-    configuration(values),
+    labConfiguration(values),
   ]);
   return { status, stdout, said: `${stdout}${stderr}` };
 }

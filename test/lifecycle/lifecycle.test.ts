@@ -2,22 +2,15 @@
 // machine keeps everything, and nothing is left behind. Runs last, since it ends the stack.
 
 import { execSync } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
-import { parseDocument } from "yaml";
 import { openLab } from "../../lab/lab";
+import { labConfiguration } from "../support/configuration";
 
 const lab = openLab(process.env.MAIL_HOST_LAB);
 const host = "mail.example.test";
 
-async function pulumi(...args: string[]): Promise<string> {
-  const { stdout, stderr, status } = await lab.pulumi(args);
-  if (status !== 0)
-    throw new Error(`pulumi ${args.join(" ")} ended with ${status}\n${stdout}\n${stderr}`);
-  return stdout;
-}
+const pulumi = async (...args: string[]) => (await lab.pulumiOrThrow(args)).stdout;
 
 async function onHost(command: string): Promise<string> {
   const { stdout, stderr, status } = await lab.exec(host, ["bash", "-c", command]);
@@ -47,14 +40,11 @@ async function lasting() {
 const secondKey = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"B".repeat(43)} second-operator`;
 
 /** The lab's configuration with a further SSH key, and perhaps a new generation, as a file of its own. */
-function configuration({ generation }: { generation: number }): string {
-  const document = parseDocument(readFileSync("Pulumi.lab.yaml", "utf8"));
-  document.setIn(["config", "mail-host:host", "generation"], generation);
-  document.addIn(["config", "mail-host:host", "sshKeys"], secondKey);
-  const file = join(mkdtempSync(join(tmpdir(), "mail-host-")), "Pulumi.lab.yaml");
-  writeFileSync(file, document.toString());
-  return file;
-}
+const configuration = ({ generation }: { generation: number }) =>
+  labConfiguration({
+    "mail-host:host.generation": generation,
+    "mail-host:host.sshKeys.1": secondKey,
+  });
 
 describe("a stack that is up", () => {
   it("does not change in a second `pulumi up`", async () => {

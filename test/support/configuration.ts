@@ -1,6 +1,12 @@
-// A small good configuration, and what reading one like it gives: for property tests.
+// Values for tests: a small good configuration and what reading one like it gives, the settings of a host, and
+// the lab's configuration with other values.
 
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "vitest";
+import { parseDocument } from "yaml";
+import type { HostSettings } from "../../cloud-init/host-settings";
 import { parseConfig, type StackConfig } from "../../config";
 import { ConfigurationError } from "../../config/mistakes";
 
@@ -12,6 +18,14 @@ export const host = { name: "mail.example.test", adminCidrs: ["198.18.0.0/24"], 
 export const domains = [{ name: "example.test", zoneId }];
 export const alice = { address: "alice@example.test", password: "generated" };
 export const good = { host, domains, mailboxes: [alice] };
+
+/** What the files of some host are filled with. */
+export const settings: HostSettings = {
+  hostname: "mail.example.com",
+  postmaster: "postmaster@example.com",
+  volumeDevice: "/dev/disk/by-id/scsi-0HC_Volume_123",
+  databasePassword: "abcdefABCDEF0123456789",
+};
 
 export type Values = Readonly<Record<string, unknown>>;
 
@@ -37,6 +51,17 @@ export function refusal(values: Values, files: Readonly<Record<string, string>> 
 export function expectSafeToPrint({ message, mistakes }: ConfigurationError): void {
   expect(message.split("\n")).toHaveLength(1 + 2 * mistakes.length);
   expect(message.replaceAll("\n", "")).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
+}
+
+/** The lab's configuration with some values set, by their paths, as a file of its own. */
+export function labConfiguration(values: Values): string {
+  const document = parseDocument(readFileSync("Pulumi.lab.yaml", "utf8"));
+  for (const [path, value] of Object.entries(values)) {
+    document.setIn(["config", ...path.split(".")], value);
+  }
+  const file = join(mkdtempSync(join(tmpdir(), "mail-host-")), "Pulumi.lab.yaml");
+  writeFileSync(file, document.toString());
+  return file;
 }
 
 export const lowerCased = (text: string) =>

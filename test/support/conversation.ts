@@ -1,83 +1,151 @@
-// A conversation by hand with a port of the host, byte for byte, for what no mail library would send.
+// A conversation by hand with a port of the host, byte for byte: what is sent is what the test says, and
+// when. Understands no more of SMTP and IMAP than where an answer ends.
 
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { target } from "./target";
 
-const patienceMs = 30_000;
+/** Where to connect, and from which address: at port 25 that of a foreign server unless told otherwise. */
+export interface Connection {
+  readonly address?: string;
+  readonly port?: number;
+  readonly from?: string;
+}
+
+/** What SMTP said: the code of the last line, and all of it. Code 0: the host has hung up. */
+export interface Reply {
+  readonly code: number;
+  readonly text: string;
+}
+
+export interface Login {
+  readonly user: string | Buffer;
+  readonly password: string;
+  /** The user that this one asks to be taken for. */
+  readonly actingFor?: string;
+}
+
+const smtpReply = /^(?:\d{3}-[^\n]*\n)*(\d{3})(?: [^\n]*)?\n/;
+const imapAnswer = /^(?:a (?:OK|NO|BAD)|\+)[^\n]*\n/m;
+const encryptedPorts = [465, 993];
+const foreignAddress = (address: string) =>
+  address.includes(":") ? target.elsewhere.ipv6 : target.elsewhere.ipv4;
 
 export class Conversation {
   private heard = "";
-  private closed = false;
-  private wake: () => void = () => undefined;
+  private hungUp = false;
+  private silent = false;
+  private wake = () => {};
+  private socket: Socket;
 
-  private constructor(private readonly socket: Socket) {
-    socket.on("data", (bytes: Buffer) => {
-      this.heard += bytes.toString("utf8");
-      this.wake();
-    });
-    for (const event of ["close", "error"]) {
-      socket.on(event, () => {
-        this.closed = true;
-        this.wake();
-      });
-    }
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    this.listen();
   }
 
-  /** Connects, over TLS where the port wants it, and reads the greeting. */
-  static async open(port: 25 | 465 | 993, address = target.ipv4): Promise<Conversation> {
-    const from =
-      port === 25 && address === target.ipv4 ? { localAddress: target.elsewhere.ipv4 } : {};
-    const socket =
-      port === 25
-        ? connect({ host: address, port, ...from })
-        : connectTls({
-            host: address,
-            port,
-            servername: target.hostname,
-            rejectUnauthorized: false,
-          });
-    await once(socket, port === 25 ? "connect" : "secureConnect");
+  /** Connects, over TLS where the port wants it, and leaves it to the caller to hear the greeting. */
+  static async open({
+    address = target.ipv4,
+    port = 25,
+    from = port === 25 ? foreignAddress(address) : undefined,
+  }: Connection = {}): Promise<Conversation> {
+    const source = from === undefined ? {} : { localAddress: from };
+    const socket = connect({ host: address, port, ...source });
     const conversation = new Conversation(socket);
-    await conversation.hear(/^(\d{3} |\* )[^\n]*\n/m);
+    await once(socket, "connect");
+    if (encryptedPorts.includes(port)) await conversation.encrypt();
     return conversation;
   }
 
-  /** Sends the bytes as they are; what was said until a line matches, or until the host hung up. */
-  async say(bytes: string | Buffer, until: RegExp): Promise<string> {
-    this.heard = "";
-    if (!this.closed) this.socket.write(bytes);
-    return this.hear(until);
+  private listen(): void {
+    this.socket.setEncoding("utf8");
+    this.socket.setTimeout(60_000, () => {
+      this.silent = true;
+      this.socket.destroy(new Error("no answer for a minute"));
+    });
+    this.socket.on("data", (text: string) => {
+      this.heard += text;
+      this.wake();
+    });
+    // A reset is one way to hang up.
+    this.socket.on("error", () => {});
+    this.socket.on("close", () => {
+      this.hungUp = true;
+      this.wake();
+    });
   }
 
-  private async hear(until: RegExp): Promise<string> {
-    const deadline = Date.now() + patienceMs;
-    while (!until.test(this.heard) && !this.closed) {
-      const left = deadline - Date.now();
-      if (left <= 0)
-        throw new Error(`no answer within half a minute, but: ${JSON.stringify(this.heard)}`);
+  /** Takes the conversation into TLS: what was sent or received so far was in the clear. */
+  async encrypt(): Promise<void> {
+    this.socket.removeAllListeners();
+    this.socket = connectTls({
+      socket: this.socket,
+      servername: target.hostname,
+      rejectUnauthorized: false,
+    });
+    this.listen();
+    await once(this.socket, "secureConnect");
+  }
+
+  /** Sends bytes as they are. */
+  send(bytes: string | Buffer): void {
+    this.socket.write(bytes);
+  }
+
+  /** What the host says next, up to the end of a match; or all, and "[closed]", when it has hung up. */
+  async hear(end: RegExp): Promise<string> {
+    for (;;) {
+      const found = end.exec(this.heard);
+      if (found !== null) {
+        const length = found.index + found[0].length;
+        const said = this.heard.slice(0, length);
+        this.heard = this.heard.slice(length);
+        return said;
+      }
+      if (this.silent)
+        throw new Error(`no answer for a minute after ${JSON.stringify(this.heard)}`);
+      if (this.hungUp) return `${this.heard}[closed]`;
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left);
-        this.wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
+        this.wake = resolve;
       });
     }
-    return this.closed ? `${this.heard}[closed]` : this.heard;
+  }
+
+  /** SMTP's next reply. */
+  async reply(): Promise<Reply> {
+    const text = await this.hear(smtpReply);
+    return { code: Number(smtpReply.exec(text)?.[1] ?? 0), text };
+  }
+
+  /** That many further replies, or all until the host hangs up, which is the last then. */
+  async replies(count = Number.POSITIVE_INFINITY): Promise<Reply[]> {
+    const replies: Reply[] = [];
+    while (replies.length < count && replies.at(-1)?.code !== 0) replies.push(await this.reply());
+    return replies;
+  }
+
+  /** Sends a line of SMTP and waits for the reply to it. */
+  say(line: string): Promise<Reply> {
+    this.send(`${line}\r\n`);
+    return this.reply();
+  }
+
+  /** All that IMAP says up to the end of the command with the tag "a", or up to its wish for more. */
+  answer(): Promise<string> {
+    return this.hear(imapAnswer);
+  }
+
+  /** Sends an IMAP command and waits for the answer to it. */
+  ask(...command: readonly (string | Buffer)[]): Promise<string> {
+    this.send(Buffer.concat(["a ", ...command, "\r\n"].map((part) => Buffer.from(part))));
+    return this.answer();
   }
 
   close(): void {
     this.socket.destroy();
   }
 }
-
-/** An SMTP command's reply; its last line has a space after the code. */
-export const smtpReply = /^\d{3} [^\n]*\n/m;
-
-/** IMAP's answer to the command with the tag "a", or its wish for more. */
-export const imapAnswer = /^(a (OK|NO|BAD)|\+)[^\n]*\n/m;
 
 /** Text as an IMAP literal that needs no permission (RFC 7888). */
 export function literal(text: string | Buffer): Buffer {
@@ -88,42 +156,48 @@ export function literal(text: string | Buffer): Buffer {
 /** The last line that was said, for reading beside what it answers. */
 export const lastLine = (text: string) => text.trimEnd().split("\n").at(-1)?.trimEnd() ?? "";
 
-export async function imapLogin(user: string | Buffer, password: string, address = target.ipv4) {
-  const imap = await Conversation.open(993, address);
-  const command = Buffer.concat([
-    Buffer.from("a LOGIN "),
-    literal(user),
-    Buffer.from(" "),
-    literal(password),
-    Buffer.from("\r\n"),
-  ]);
-  return { imap, answer: lastLine(await imap.say(command, imapAnswer)) };
+/** What AUTH PLAIN of SMTP and AUTHENTICATE PLAIN of IMAP want to hear. */
+export function plainLogin({ user, password, actingFor = "" }: Login): string {
+  return Buffer.concat(
+    [`${actingFor}\0`, user, `\0${password}`].map((part) => Buffer.from(part)),
+  ).toString("base64");
 }
 
-const plain = (user: string | Buffer, password: string, actingFor = "") =>
-  Buffer.concat([
-    Buffer.from(`${actingFor}\0`),
-    Buffer.from(user),
-    Buffer.from(`\0${password}`),
-  ]).toString("base64");
-
-export async function imapPlain(user: string | Buffer, password: string, actingFor = "") {
-  const imap = await Conversation.open(993, target.ipv6);
-  await imap.say("a AUTHENTICATE PLAIN\r\n", imapAnswer);
-  const answer = await imap.say(`${plain(user, password, actingFor)}\r\n`, imapAnswer);
-  imap.close();
-  return lastLine(answer);
+/** An SMTP conversation in TLS, after its greeting, wherever TLS begins. */
+export async function openEncrypted(connection: Connection): Promise<Conversation> {
+  const smtp = await Conversation.open(connection);
+  await smtp.reply();
+  if (connection.port !== 465) {
+    await smtp.say("EHLO client.elsewhere.test");
+    await smtp.say("STARTTLS");
+    await smtp.encrypt();
+  }
+  return smtp;
 }
 
-export async function smtpPlain(
-  user: string | Buffer,
-  password: string,
-  address = target.ipv4,
-  actingFor = "",
-) {
-  const smtp = await Conversation.open(465, address);
-  await smtp.say("EHLO client.elsewhere.test\r\n", smtpReply);
-  const answer = await smtp.say(`AUTH PLAIN ${plain(user, password, actingFor)}\r\n`, smtpReply);
-  smtp.close();
-  return lastLine(answer);
+/** An SMTP conversation in TLS in which someone has tried to log in, and the reply to that. */
+export async function smtpLogin(login: Login, connection: Connection = { port: 465 }) {
+  const smtp = await openEncrypted(connection);
+  await smtp.say("EHLO client.elsewhere.test");
+  return { smtp, reply: await smtp.say(`AUTH PLAIN ${plainLogin(login)}`) };
+}
+
+/** An SMTP conversation in TLS in which the user has logged in. */
+export async function openLoggedIn(login: Login): Promise<Conversation> {
+  const { smtp, reply } = await smtpLogin(login);
+  if (reply.code !== 235) throw new Error(`${login.user} cannot log in: ${reply.text}`);
+  return smtp;
+}
+
+/** An IMAP conversation, after its greeting. */
+export async function openImap(address = target.ipv4): Promise<Conversation> {
+  const imap = await Conversation.open({ address, port: 993 });
+  await imap.hear(/\n/);
+  return imap;
+}
+
+/** An IMAP conversation in which someone has tried to log in, and the answer to that. */
+export async function imapLogin({ user, password }: Login, address = target.ipv4) {
+  const imap = await openImap(address);
+  return { imap, answer: await imap.ask("LOGIN ", literal(user), " ", literal(password)) };
 }

@@ -1,10 +1,8 @@
 // One mail tool for all tests: deliver as a stranger, submit as a user, fetch as a user, talk SMTP by hand.
 
-import { createInterface } from "node:readline";
-import { connect as connectTls } from "node:tls";
 import { ImapFlow } from "imapflow";
 import { createTransport } from "nodemailer";
-import { type Connection, type Reply, SmtpSession } from "./smtp-session";
+import { type Connection, Conversation, type Reply } from "./conversation";
 import { target } from "./target";
 
 /** Unique word for a subject, so that a test finds its own mail. */
@@ -17,7 +15,7 @@ export async function smtpDialogue(
   lines: readonly string[],
   connection: Connection = {},
 ): Promise<Reply[]> {
-  const session = await SmtpSession.open(connection);
+  const session = await Conversation.open(connection);
   const replies = [await session.reply()];
   for (const line of lines) {
     const { code } = replies.at(-1) ?? { code: 0 };
@@ -26,35 +24,6 @@ export async function smtpDialogue(
   }
   session.close();
   return replies;
-}
-
-/** Says each IMAP command after the former was answered; all answers, the greeting first. */
-export async function imapDialogue(
-  commands: readonly string[],
-  { address = target.ipv4, from }: Omit<Connection, "port"> = {},
-): Promise<string[]> {
-  const socket = connectTls({
-    host: address,
-    port: 993,
-    servername: target.hostname,
-    rejectUnauthorized: false,
-    ...(from === undefined ? {} : { localAddress: from }),
-  });
-  socket.setTimeout(60_000, () => socket.destroy(new Error("no answer over IMAP for a minute")));
-  const todo = [...commands];
-  const answers: string[] = [];
-  let text = "";
-  for await (const line of createInterface({ input: socket })) {
-    text += `${line}\n`;
-    if (answers.length > 0 && !line.startsWith("a ")) continue;
-    answers.push(text);
-    text = "";
-    const next = todo.shift();
-    if (next === undefined) break;
-    socket.write(`a ${next}\r\n`);
-  }
-  socket.destroy();
-  return answers;
 }
 
 /** A mail from elsewhere, handed to port 25 as any other mail server would; the reply to each step. */

@@ -12,6 +12,14 @@ export interface Recorded {
 /** Answers of the clouds' read functions, by token. */
 export type Calls = Record<string, (inputs: Record<string, unknown>) => Record<string, unknown>>;
 
+/** Clouds in which nothing is yet but a zone. */
+export const emptyClouds: Calls = {
+  "cloudflare:index/getZone:getZone": ({ zoneId }) => ({ zoneId, name: "example.test" }),
+  "cloudflare:index/getDnsRecords:getDnsRecords": () => ({ results: [] }),
+  "hcloud:index/getPrimaryIps:getPrimaryIps": () => ({ primaryIps: [] }),
+  "hcloud:index/getSshKeys:getSshKeys": () => ({ sshKeys: [] }),
+};
+
 const outputs: Record<string, (name: string) => Record<string, unknown>> = {
   "hcloud:index/primaryIp:PrimaryIp": (name) => ({
     ipAddress: name.endsWith("ipv4") ? "198.18.1.10" : "2001:2:0:10::",

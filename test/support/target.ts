@@ -37,6 +37,16 @@ export const target = Target.parse(
   JSON.parse(readFileSync(process.env.MAIL_HOST_TARGET ?? "", "utf8")),
 );
 
+/** The mail domain of the host's own name. */
+export const domain = target.hostname.split(".").slice(1).join(".");
+
+/** A user with the password that the stack has made for them. */
+export function login(user: string): { user: string; password: string } {
+  const password = target.passwords[user];
+  if (password === undefined) throw new Error(`the stack has made no password for ${user}`);
+  return { user, password };
+}
+
 const ssh = [
   ...["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"],
   ...["LogLevel=ERROR", "ConnectTimeout=5"],

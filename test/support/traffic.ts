@@ -6,7 +6,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
-import { onHost, target } from "./target";
+
+import { domain, onHost } from "./target";
 
 /** What a sender has to tell of one mail: that it sets out, and later how it fared. */
 export interface Event {
@@ -30,8 +31,6 @@ export interface Traffic {
   /** Hangs up, whatever is under way. */
   stop(): Promise<void>;
 }
-
-const domain = target.hostname.split(".").slice(1).join(".");
 
 /** Without it, only a part of a mail has arrived. */
 export const lastLine = "So ends the mail.";

@@ -3,20 +3,14 @@
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { renderFiles } from "../../cloud-init/render";
+import { settings } from "../support/configuration";
 import { withDatabase } from "./database";
 import { type Answer, type DebianRoot, debianRoot } from "./debian-root";
 
 let root: DebianRoot;
 
 beforeAll(() => {
-  root = debianRoot(
-    renderFiles({
-      hostname: "mail.example.com",
-      postmaster: "postmaster@example.com",
-      volumeDevice: "/dev/disk/by-id/scsi-0HC_Volume_123",
-      databasePassword: "abcdefABCDEF0123456789",
-    }),
-  );
+  root = debianRoot(renderFiles(settings));
 });
 afterAll(() => root?.remove());
 
@@ -89,7 +83,7 @@ describe("the directory", () => {
     const said = withDatabase(
       root,
       `mail-directory >/dev/null
-      printf '[client]\\nuser=mail\\npassword=abcdefABCDEF0123456789\\n' >/tmp/reader
+      printf '[client]\\nuser=mail\\npassword=${settings.databasePassword}\\n' >/tmp/reader
       reader() { mariadb --defaults-file=/tmp/reader --skip-column-names maildb -e "$1" 2>&1 || true; }
       reader 'SELECT crypt FROM users LIMIT 1'
       for sql in 'DELETE FROM users' 'INSERT INTO domains VALUES (1)' 'DROP TABLE users' 'SELECT * FROM mysql.user'; do

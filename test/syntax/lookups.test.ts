@@ -3,10 +3,9 @@
 
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-
 import { renderFiles } from "../../cloud-init/render";
 import { directoryRows } from "../../components/directory-rows";
-import { lowerCased, read, sshKey } from "../support/configuration";
+import { lowerCased, read, settings, sshKey } from "../support/configuration";
 import {
   fragments,
   hostileText,
@@ -21,14 +20,7 @@ import { type DebianRoot, debianRoot } from "./debian-root";
 let root: DebianRoot;
 
 beforeAll(() => {
-  root = debianRoot(
-    renderFiles({
-      hostname: "mail.example.com",
-      postmaster: "postmaster@example.com",
-      volumeDevice: "/dev/disk/by-id/scsi-0HC_Volume_123",
-      databasePassword: "abcdefABCDEF0123456789",
-    }),
-  );
+  root = debianRoot(renderFiles(settings));
 });
 afterAll(() => root?.remove());
 

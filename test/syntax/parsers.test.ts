@@ -4,17 +4,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { HostSettings } from "../../cloud-init/host-settings";
 import { renderFiles } from "../../cloud-init/render";
 import { cloudConfig } from "../../cloud-init/user-data";
+import { settings } from "../support/configuration";
 import { type DebianRoot, debianRoot } from "./debian-root";
 
-const settings: HostSettings = {
-  hostname: "mail.example.com",
-  postmaster: "postmaster@example.com",
-  volumeDevice: "/dev/disk/by-id/scsi-0HC_Volume_123",
-  databasePassword: "abcdefABCDEF0123456789",
-};
 const files = renderFiles(settings);
 let root: DebianRoot;
 

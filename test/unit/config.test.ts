@@ -3,37 +3,11 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { parseConfig } from "../../config";
-import { ConfigurationError } from "../../config/mistakes";
+import { good, read, refusal, sshKey, type Values, zoneId } from "../support/configuration";
 
-const zone = "09952be409a7d6464cd7661beeeb966e";
-const key =
-  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPgGrprmtOibL6yR3Gb1MdUtBpVrgpSHNWbITkMYBYcQ you@laptop";
-
-const good = {
-  host: { name: "mail.example.test", adminCidrs: ["198.18.0.0/24"], sshKeys: [key] },
-  domains: [{ name: "example.test", zoneId: zone }],
-  mailboxes: [{ address: "alice@example.test", password: "generated" }],
-};
-
-function encode(values: Record<string, unknown>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(values).map(([k, v]) => [k, typeof v === "string" ? v : JSON.stringify(v)]),
-  );
-}
-
-function read(values: Record<string, unknown>, files: Record<string, string> = {}) {
-  return parseConfig(encode(values), { readFile: (path) => files[path] });
-}
-
-function mistakesIn(values: Record<string, unknown>, files: Record<string, string> = {}): string[] {
-  try {
-    read(values, files);
-    return [];
-  } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error;
-    return error.mistakes.map(({ where, message, cure }) => `${where} | ${message} | ${cure}`);
-  }
+function mistakesIn(values: Values, files: Readonly<Record<string, string>> = {}): string[] {
+  const mistakes = refusal(values, files)?.mistakes ?? [];
+  return mistakes.map(({ where, message, cure }) => `${where} | ${message} | ${cure}`);
 }
 
 describe("a good configuration", () => {
@@ -41,17 +15,17 @@ describe("a good configuration", () => {
     expect(read(good)).toEqual({
       host: {
         name: "mail.example.test",
-        zoneId: zone,
+        zoneId,
         location: "nbg1",
         serverType: "cx23",
         image: "debian-13",
         volumeSize: 20,
         adminCidrs: ["198.18.0.0/24"],
-        sshKeys: [key],
+        sshKeys: [sshKey],
         generation: 1,
       },
       directory: {
-        domains: [{ name: "example.test", zoneId: zone }],
+        domains: [{ name: "example.test", zoneId }],
         mailboxes: [{ address: "alice@example.test", password: "generated", generation: 1 }],
         aliases: [],
       },
@@ -87,9 +61,9 @@ describe("a good configuration", () => {
     const flat = {
       "host.name": "mail.example.test",
       "host.adminCidrs[0]": "198.18.0.0/24",
-      "host.sshKeys[0]": key,
+      "host.sshKeys[0]": sshKey,
       "domains[0].name": "example.test",
-      "domains[0].zoneId": zone,
+      "domains[0].zoneId": zoneId,
       "mailboxes[0].address": "alice@example.test",
       "mailboxes[0].password": "generated",
     };
@@ -129,12 +103,12 @@ describe("a wrong configuration", () => {
     ],
     [
       "an address as host name",
-      { ...good, host: { ...good.host, name: "192.0.2.1", zoneId: zone } },
+      { ...good, host: { ...good.host, name: "192.0.2.1", zoneId } },
       /host\.name \| "192\.0\.2\.1" is not/,
     ],
     [
       "an internationalised domain as typed",
-      { ...good, domains: [...good.domains, { name: "bücher.test", zoneId: zone }] },
+      { ...good, domains: [...good.domains, { name: "bücher.test", zoneId }] },
       /domains\[1\]\.name \| "bücher\.test" .*xn--bcher-kva\.test/,
     ],
     [

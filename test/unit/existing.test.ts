@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { conflicts, type Existing, type ExistingRecord, importId } from "../../components/existing";
 import { isOurs, recordComment } from "../../components/mail-records";
 import type { StackConfig } from "../../config";
+import { zoneId } from "../support/configuration";
 
-const zoneId = "09952be409a7d6464cd7661beeeb966e";
 const config: StackConfig = {
   host: {
     name: "mail.example.test",

@@ -7,13 +7,7 @@ import { describe, expect, it } from "vitest";
 import { files } from "../../cloud-init/files";
 import type { HostSettings } from "../../cloud-init/host-settings";
 import { assertAllUsed, filesFolder, renderFile, renderFiles } from "../../cloud-init/render";
-
-const settings: HostSettings = {
-  hostname: "mail.example.com",
-  postmaster: "postmaster@example.com",
-  volumeDevice: "/dev/disk/by-id/scsi-0HC_Volume_123",
-  databasePassword: "abcdefABCDEF0123456789",
-};
+import { settings } from "../support/configuration";
 
 const template = (path: string) => readFileSync(join(filesFolder, path), "utf8");
 

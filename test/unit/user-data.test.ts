@@ -4,7 +4,6 @@ import { randomBytes } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import type { HostSettings } from "../../cloud-init/host-settings";
 import { type RenderedFile, renderFiles } from "../../cloud-init/render";
 import {
   asSent,
@@ -12,13 +11,7 @@ import {
   renderUserData,
   userDataLimitBytes,
 } from "../../cloud-init/user-data";
-
-const settings: HostSettings = {
-  hostname: "mail.example.com",
-  postmaster: "postmaster@example.com",
-  volumeDevice: "/dev/disk/by-id/scsi-0HC_Volume_123",
-  databasePassword: "abcdefABCDEF0123456789",
-};
+import { settings } from "../support/configuration";
 
 const file = (path: string, content: string): RenderedFile => ({
   path,

@@ -1,15 +1,12 @@
 // What the daemons tell strangers of themselves: never their version, by which the next hole would
 // be looked up. Does not prove that versions cannot be told from behaviour.
 
-import { once } from "node:events";
-import { connect } from "node:net";
 import { expect, it } from "vitest";
-import { deliver, fetchMail, imapDialogue, token } from "../../support/mail";
-import { openEncrypted, SmtpSession } from "../../support/smtp-session";
-import { onHost, target } from "../../support/target";
+import { Conversation, lastLine, openEncrypted } from "../../support/conversation";
+import { deliver, fetchMail, token } from "../../support/mail";
+import { domain, login, onHost, target } from "../../support/target";
 
-const domain = target.hostname.split(".").slice(1).join(".");
-const alice = { user: `alice@${domain}`, password: target.passwords[`alice@${domain}`] ?? "" };
+const alice = login(`alice@${domain}`);
 
 /** Major and minor number of each daemon, as nothing but a part of its version would show it. */
 const versions = onHost("postconf -h mail_version; dovecot --version; ssh -V 2>&1")
@@ -30,10 +27,10 @@ it.each([
   [25, [220, 250, 214, 250, 250, 502, 221]],
   [587, [220, 250, 214, 250, 530, 530, 221]],
 ])("port %d tells no version in the clear", async (port, codes) => {
-  const session = await SmtpSession.open({ port });
+  const session = await Conversation.open({ port });
   const replies = [await session.reply()];
   for (const question of questions) replies.push(await session.say(question));
-  expect(replies[0]?.text).toBe(`220 ${target.hostname} ESMTP\n`);
+  expect(replies[0]?.text).toBe(`220 ${target.hostname} ESMTP\r\n`);
   expect(replies.map(({ code }) => code)).toEqual(codes);
   expect(replies.map(({ text }) => text).join("")).not.toMatch(telling);
 });
@@ -49,17 +46,20 @@ it.each([25, 465, 587])("port %d tells no version in TLS", async (port) => {
 it("IMAP tells no version, before or after the login", async () => {
   const ask = ["CAPABILITY", 'ID ("name" "client")', "NOOP"];
   const logIn = `LOGIN "${alice.user}" "${alice.password}"`;
-  const answers = await imapDialogue([...ask, logIn, ...ask, "LOGOUT"]);
-  expect(answers.length).toBe(9);
-  expect(answers[0]).toMatch(/^\* OK \[CAPABILITY [^\]]*\] Dovecot ready\.\n$/);
-  expect(answers.join("")).not.toMatch(telling);
+  const imap = await Conversation.open({ port: 993 });
+  const greeting = await imap.hear(/\n/);
+  const answers = [];
+  for (const command of [...ask, logIn, ...ask, "LOGOUT"]) answers.push(await imap.ask(command));
+  expect(greeting).toMatch(/^\* OK \[CAPABILITY [^\]]*\] Dovecot ready\.\r\n$/);
+  expect(answers.map(lastLine)).toEqual(Array(8).fill(expect.stringMatching(/^a OK /)));
+  expect([greeting, ...answers].join("")).not.toMatch(telling);
 });
 
 it("SSH tells the version that its protocol demands (RFC 4253 4.2), and no more", async () => {
-  const socket = connect({ host: target.ipv4, port: 22 });
-  const [banner] = await once(socket, "data");
-  socket.destroy();
-  expect(String(banner)).toMatch(/^SSH-2\.0-OpenSSH_[\dp.]+\r\n/);
+  const ssh = await Conversation.open({ port: 22 });
+  const banner = await ssh.hear(/\n/);
+  ssh.close();
+  expect(banner).toMatch(/^SSH-2\.0-OpenSSH_[\dp.]+\r\n/);
 });
 
 it("a mail that the host has received tells no version", async () => {

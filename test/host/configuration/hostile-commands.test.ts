@@ -3,22 +3,13 @@
 
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import {
-  Conversation,
-  imapAnswer,
-  imapLogin,
-  lastLine,
-  literal,
-  smtpReply,
-} from "../../support/conversation";
+import { Conversation, imapLogin, lastLine, literal } from "../../support/conversation";
 import { fragments, hostileText } from "../../support/hostile";
 import { fetchMail, token } from "../../support/mail";
 import { watchHost } from "../../support/survival";
-import { onHost, target } from "../../support/target";
+import { domain, login, onHost, target } from "../../support/target";
 
-const domain = target.hostname.split(".").slice(1).join(".");
 const alice = `alice@${domain}`;
-const alicesPassword = target.passwords[alice] ?? "";
 let expectUnharmed: () => void;
 
 beforeAll(() => {
@@ -27,7 +18,7 @@ beforeAll(() => {
 
 describe("commands of a user who means harm", () => {
   it("reach no mailbox but the user's own, whatever its name", async () => {
-    const { imap, answer } = await imapLogin(alice, alicesPassword);
+    const { imap, answer } = await imapLogin(login(alice));
     expect(answer).toMatch(/^a OK /);
     const box = target.passwords[`bob@${domain}`] === undefined ? "carol" : "bob";
     const names = [
@@ -74,12 +65,7 @@ describe("commands of a user who means harm", () => {
       ...fc.sample(hostileText, 40).filter((text) => !text.includes("\0")),
     ];
     const ask = async (verb: string, name: string) => {
-      const command = Buffer.concat([
-        Buffer.from(`a ${verb} `),
-        literal(name),
-        Buffer.from("\r\n"),
-      ]);
-      const said = await imap.say(command, imapAnswer);
+      const said = await imap.ask(`${verb} `, literal(name));
       expect(lastLine(said), `${verb} ${JSON.stringify(name)}`).toMatch(/^a (OK|NO|BAD) /);
       return lastLine(said).startsWith("a OK");
     };
@@ -88,7 +74,7 @@ describe("commands of a user who means harm", () => {
       // What was not made just now belongs to someone else, or to no one.
       const selected = await ask("SELECT", name);
       expect([name, selected && !created]).toEqual([name, false]);
-      await imap.say("a UNSELECT\r\n", imapAnswer);
+      await imap.ask("UNSELECT");
       await ask('LIST ""', name);
       await ask("RENAME Trash.none", name);
       const deleted = await ask("DELETE", name.replace(/\.$/, ""));
@@ -98,32 +84,25 @@ describe("commands of a user who means harm", () => {
   });
 
   it("are answered as the protocol wants it, also when they are none", async () => {
-    const { imap } = await imapLogin(alice, alicesPassword);
-    expect(await imap.say("a EXAMINE INBOX\r\n", imapAnswer)).toMatch(/^a OK /m);
+    const { imap } = await imapLogin(login(alice));
+    expect(await imap.ask("EXAMINE INBOX")).toMatch(/^a OK /m);
     for (const text of [...fragments, ...fc.sample(hostileText, 40)]) {
-      const search = (key: string) => [
-        Buffer.from(`a SEARCH CHARSET UTF-8 ${key} `),
-        literal(text),
-        Buffer.from("\r\n"),
-      ];
       for (const key of ["SUBJECT", "BODY", "HEADER X"]) {
-        const said = await imap.say(Buffer.concat(search(key)), imapAnswer);
+        const said = await imap.ask(`SEARCH CHARSET UTF-8 ${key} `, literal(text));
         expect(lastLine(said), `${key} ${JSON.stringify(text)}`).toMatch(/^a (OK|NO|BAD) /);
       }
     }
     for (const broken of [
-      "a SEARCH {-1}",
-      "a SEARCH {5",
-      "a FETCH 1:4294967296 (BODY[])",
-      "a FETCH 0 x",
-      "a SELECT",
-      'a SELECT "',
-      "a ((((",
-      "a FETCH 1 BODY[HEADER.FIELDS (%s)]<9.>",
+      "SEARCH {-1}",
+      "SEARCH {5",
+      "FETCH 1:4294967296 (BODY[])",
+      "FETCH 0 x",
+      "SELECT",
+      'SELECT "',
+      "((((",
+      "FETCH 1 BODY[HEADER.FIELDS (%s)]<9.>",
     ]) {
-      expect(lastLine(await imap.say(`${broken}\r\n`, imapAnswer)), broken).toMatch(
-        /^a (OK|NO|BAD) /,
-      );
+      expect(lastLine(await imap.ask(broken)), broken).toMatch(/^a (OK|NO|BAD) /);
     }
     imap.close();
   });
@@ -135,11 +114,12 @@ describe("mail from a stranger", () => {
   const ask = (commands: readonly string[], opening: readonly string[]) =>
     Promise.all(
       commands.map(async (command) => {
-        const smtp = await Conversation.open(25);
-        for (const line of opening) await smtp.say(`${line}\r\n`, smtpReply);
-        const reply = await smtp.say(`${command}\r\n`, smtpReply);
+        const smtp = await Conversation.open();
+        await smtp.reply();
+        for (const line of opening) await smtp.say(line);
+        const { text } = await smtp.say(command);
         smtp.close();
-        return [command, reply] as const;
+        return [command, text] as const;
       }),
     );
   const oneLine = fc.sample(hostileText, 20).map((text) => text.replace(/[\r\n]/g, ""));
@@ -205,13 +185,14 @@ describe("mail from a stranger", () => {
       ["EHLO mx.elsewhere.test"],
     );
     for (const [command, reply] of [...helo, ...from]) {
-      expect(reply, JSON.stringify(command)).toMatch(/^([245]\d\d[ -][^\n]*\n)+(\[closed\])?$/);
+      expect(reply, JSON.stringify(command)).toMatch(/^([245]\d\d[ -][^\n]*\n)+$/);
     }
   });
 
   it("arrives once and where it should, with anything in header and body", async () => {
     const subject = token();
-    const smtp = await Conversation.open(25);
+    const smtp = await Conversation.open();
+    await smtp.reply();
     const junk = [...fragments, ...fc.sample(hostileText, 60)].map((text) =>
       text.replace(/[\r\n\0]/g, " "),
     );
@@ -224,8 +205,8 @@ describe("mail from a stranger", () => {
       "",
       ...junk.map((text) => text.replace(/^\./, "..")),
     ].join("\r\n");
-    const said: string[] = [];
-    await smtp.say("EHLO mx.elsewhere.test\r\n", smtpReply);
+    const said: number[] = [];
+    await smtp.say("EHLO mx.elsewhere.test");
     for (const line of [
       "MAIL FROM:<sender@elsewhere.test>",
       `RCPT TO:<"${local}"@${domain.toUpperCase()}>`,
@@ -233,11 +214,11 @@ describe("mail from a stranger", () => {
       "DATA",
       `${message}\r\n.`,
     ]) {
-      said.push((await smtp.say(`${line}\r\n`, smtpReply)).slice(0, 3));
+      said.push((await smtp.say(line)).code);
     }
     smtp.close();
-    expect(said).toEqual(["250", "250", "250", "354", "250"]);
-    const source = await fetchMail({ user: alice, password: alicesPassword, subject });
+    expect(said).toEqual([250, 250, 250, 354, 250]);
+    const source = await fetchMail({ ...login(alice), subject });
     expect(source).toContain(`X-Long: ${"y".repeat(900)}`);
     expect(
       onHost(

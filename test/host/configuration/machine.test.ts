@@ -2,9 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { deliver, fetchMail, token, withMailbox } from "../../support/mail";
-import { onHost, openPorts, target } from "../../support/target";
-
-const domain = target.hostname.split(".").slice(1).join(".");
+import { domain, onHost, openPorts, target } from "../../support/target";
 
 describe("the machine", () => {
   it("has the article's virtual user, who owns the mail", () => {

@@ -13,11 +13,18 @@ import {
 import { presentDirectory, putDirectory } from "../../support/directory";
 import { deliver, fetchMail, submit, token, withMailbox } from "../../support/mail";
 import { answersOf, isReady, underTraffic, until } from "../../support/outage";
-import { answersPing, hostAnswers, onHost, openPorts, target } from "../../support/target";
+import {
+  answersPing,
+  domain,
+  hostAnswers,
+  login,
+  onHost,
+  openPorts,
+  target,
+} from "../../support/target";
 
-const domain = target.hostname.split(".").slice(1).join(".");
 const user = `alice@${domain}`;
-const alice = { user, password: target.passwords[user] ?? "" };
+const alice = login(user);
 const mailPorts = [25, 465, 587, 993];
 
 afterEach(async () => {

@@ -2,28 +2,30 @@
 // prove that the host hides them elsewhere: port 25 must answer whether it knows a recipient.
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { imapDialogue, token } from "../../support/mail";
-import { openEncrypted, plainLogin } from "../../support/smtp-session";
-import { onHost, openPorts, target } from "../../support/target";
+import { imapLogin, smtpLogin } from "../../support/conversation";
+import { token } from "../../support/mail";
+import { domain, onHost, openPorts, target } from "../../support/target";
 
 const { ipv4, ipv6, elsewhere } = target;
-const domain = target.hostname.split(".").slice(1).join(".");
 
 async function logInOverSmtp(
   connection: { port: 465 | 587; address: string; from: string },
   user: string,
 ): Promise<string> {
-  const session = await openEncrypted(connection);
-  await session.say("EHLO client.test");
-  const login = plainLogin({ user, password: token() });
-  const { text } = await session.say(`AUTH PLAIN ${login}`);
-  session.close();
-  return text;
+  const { smtp, reply } = await smtpLogin({ user, password: token() }, connection);
+  smtp.close();
+  return reply.text;
+}
+
+async function logInOverImap(user: string): Promise<string> {
+  const { imap, answer } = await imapLogin({ user, password: token() });
+  imap.close();
+  return answer;
 }
 
 /** Ways to log in, here with a wrong password: from different addresses, by which Dovecot counts failures. */
 const services = {
-  imap: async (user: string) => (await imapDialogue([`LOGIN "${user}" "${token()}"`])).at(1) ?? "",
+  imap: logInOverImap,
   submissions: (user: string) =>
     logInOverSmtp({ port: 465, address: ipv4, from: elsewhere.ipv4 }, user),
   submission: (user: string) =>
@@ -75,9 +77,9 @@ describe("a refused login", () => {
   afterAll(() => onHost("systemctl restart dovecot && /usr/local/sbin/mail-wait 60"));
 
   it.each([
-    ["imap", "a NO [AUTHENTICATIONFAILED] Authentication failed.\n"],
-    ["submissions", "535 5.7.8 Error: authentication failed: (reason unavailable)\n"],
-    ["submission", "535 5.7.8 Error: authentication failed: (reason unavailable)\n"],
+    ["imap", "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"],
+    ["submissions", "535 5.7.8 Error: authentication failed: (reason unavailable)\r\n"],
+    ["submission", "535 5.7.8 Error: authentication failed: (reason unavailable)\r\n"],
   ] as const)("reads the same over %s whatever was wrong", (service, text) => {
     const texts = seen.filter((one) => one.service === service).map((one) => [one.kind, one.text]);
     expect(texts.length).toBe(8);

@@ -2,11 +2,10 @@
 
 import { describe, expect, it } from "vitest";
 import { deliver, fetchMail, smtpDialogue, token, withMailbox } from "../../support/mail";
-import { target } from "../../support/target";
+import { domain, login } from "../../support/target";
 
-const domain = target.hostname.split(".").slice(1).join(".");
-const alice = { user: `alice@${domain}`, password: target.passwords[`alice@${domain}`] ?? "" };
-const bob = { user: `bob@${domain}`, password: target.passwords[`bob@${domain}`] ?? "" };
+const alice = login(`alice@${domain}`);
+const bob = login(`bob@${domain}`);
 const codes = (replies: readonly { code: number }[]) => replies.map(({ code }) => code);
 
 describe("mail from elsewhere", () => {
@@ -34,10 +33,7 @@ describe("mail from elsewhere", () => {
 
   it("to a mailbox is not taken by the catch-all of its domain", async () => {
     const subject = token();
-    const carol = {
-      user: "carol@second.test",
-      password: target.passwords["carol@second.test"] ?? "",
-    };
+    const carol = login("carol@second.test");
     await deliver({ to: carol.user, subject });
     await fetchMail({ ...carol, subject });
     const seen = await withMailbox(bob, (client) => client.search({ header: { subject } }));

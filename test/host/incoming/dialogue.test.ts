@@ -3,21 +3,20 @@
 
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Conversation } from "../../support/conversation";
 import { fetchMail, smtpDialogue, token, withMailbox } from "../../support/mail";
-import { SmtpSession } from "../../support/smtp-session";
-import { onHost, target } from "../../support/target";
+import { domain, login, onHost, target } from "../../support/target";
 
 const { elsewhere } = target;
-const domain = target.hostname.split(".").slice(1).join(".");
-const alice = { user: `alice@${domain}`, password: target.passwords[`alice@${domain}`] ?? "" };
+const alice = login(`alice@${domain}`);
 const greeting = `EHLO mx.${elsewhere.domain}`;
 const mailFrom = `MAIL FROM:<sender@${elsewhere.domain}>`;
 const rcptTo = `RCPT TO:<${alice.user}>`;
 const codes = (replies: readonly { code: number }[]) => replies.map(({ code }) => code);
 
-let session: SmtpSession;
+let session: Conversation;
 beforeEach(async () => {
-  session = await SmtpSession.open();
+  session = await Conversation.open();
 });
 afterEach(() => session.close());
 
@@ -44,9 +43,9 @@ describe("a client that does not wait for its turn is hung up on", () => {
     // Holds Postfix up, or who is first would be a matter of luck.
     const signal = (name: string) => onHost(`pkill --signal ${name} --exact 'master|smtpd'`);
     signal("STOP");
-    let early: SmtpSession;
+    let early: Conversation;
     try {
-      early = await SmtpSession.open();
+      early = await Conversation.open();
       early.send(`${greeting}\r\n${mail}QUIT\r\n`);
     } finally {
       signal("CONT");

@@ -2,14 +2,13 @@
 // does with mail that claims to come from its own users: that is for SPF and DMARC.
 
 import { describe, expect, it } from "vitest";
+import { openEncrypted } from "../../support/conversation";
 import { mailsElsewhere } from "../../support/elsewhere";
 import { fetchMail, smtpDialogue, token } from "../../support/mail";
-import { openEncrypted } from "../../support/smtp-session";
-import { onHost, target } from "../../support/target";
+import { domain, login, onHost, target } from "../../support/target";
 
 const { hostname, ipv4, ipv6, elsewhere } = target;
-const domain = hostname.split(".").slice(1).join(".");
-const alice = { user: `alice@${domain}`, password: target.passwords[`alice@${domain}`] ?? "" };
+const alice = login(`alice@${domain}`);
 /** Has a catch-all, so that any local part of it is somebody's. */
 const catching = "second.test";
 const victim = `victim@${elsewhere.domain}`;

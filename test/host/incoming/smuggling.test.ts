@@ -2,14 +2,13 @@
 // host must see one mail, and hand on nothing in which the next server could see two.
 
 import { describe, expect, it } from "vitest";
+import { Conversation, openLoggedIn, type Reply } from "../../support/conversation";
 import { mailElsewhere, mailsElsewhere } from "../../support/elsewhere";
 import { fetchMail, token, withMailbox } from "../../support/mail";
-import { openLoggedIn, type Reply, SmtpSession } from "../../support/smtp-session";
-import { target } from "../../support/target";
+import { domain, login, target } from "../../support/target";
 
-const { hostname, elsewhere } = target;
-const domain = hostname.split(".").slice(1).join(".");
-const alice = { user: `alice@${domain}`, password: target.passwords[`alice@${domain}`] ?? "" };
+const { elsewhere } = target;
+const alice = login(`alice@${domain}`);
 const friend = `friend@${elsewhere.domain}`;
 
 /** Everything that somebody might take for the end of a mail, and that is none (RFC 5321 4.1.1.4). */
@@ -41,7 +40,7 @@ const smuggled = token();
 
 /** A mail with another in it, and all the replies to it. */
 async function smuggle(
-  session: SmtpSession,
+  session: Conversation,
   { from, to, subject, ending }: { from: string; to: string; subject: string; ending: string },
 ): Promise<Reply[]> {
   for (const line of [`MAIL FROM:<${from}>`, `RCPT TO:<${to}>`, "DATA"]) await session.say(line);
@@ -58,7 +57,7 @@ const expectInOne = (mail: string) => expect(mail).toMatch(/Outer\..*MAIL FROM:.
 describe("a mail from elsewhere stays one mail", () => {
   it.each(endings)("with %s in it", async (_form, ending) => {
     const subject = token();
-    const session = await SmtpSession.open();
+    const session = await Conversation.open();
     await session.reply();
     await session.say(`EHLO mx.${elsewhere.domain}`);
     const from = `sender@${elsewhere.domain}`;

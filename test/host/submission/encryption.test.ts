@@ -2,13 +2,11 @@
 // which versions and ciphers of TLS are spoken.
 
 import { describe, expect, it } from "vitest";
+import { Conversation, openEncrypted, plainLogin } from "../../support/conversation";
 import { smtpDialogue } from "../../support/mail";
-import { openEncrypted, plainLogin, SmtpSession } from "../../support/smtp-session";
-import { target } from "../../support/target";
+import { domain, login } from "../../support/target";
 
-const domain = target.hostname.split(".").slice(1).join(".");
-const user = `alice@${domain}`;
-const auth = `AUTH PLAIN ${plainLogin({ user, password: target.passwords[user] ?? "" })}`;
+const auth = `AUTH PLAIN ${plainLogin(login(`alice@${domain}`))}`;
 const greeting = "EHLO client.test";
 
 describe("a login", () => {
@@ -49,7 +47,7 @@ describe("a command that follows STARTTLS in the clear (CVE-2011-0411)", () => {
     [587, "EHLO injected.test"],
     [587, `EHLO injected.test\r\n${auth}`],
   ])("is not obeyed inside TLS on port %d: %s", async (port, injected) => {
-    const session = await SmtpSession.open({ port });
+    const session = await Conversation.open({ port });
     await session.reply();
     await session.say(greeting);
     session.send(`STARTTLS\r\n${injected}\r\n`);

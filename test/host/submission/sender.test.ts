@@ -2,19 +2,17 @@
 // may say is not proven here.
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { mailsElsewhere } from "../../support/elsewhere";
-import { fetchMail, smtpDialogue, token } from "../../support/mail";
 import {
+  type Conversation,
   openEncrypted,
   openLoggedIn,
   plainLogin,
-  type SmtpSession,
-} from "../../support/smtp-session";
-import { onHost, target } from "../../support/target";
+} from "../../support/conversation";
+import { mailsElsewhere } from "../../support/elsewhere";
+import { fetchMail, smtpDialogue, token } from "../../support/mail";
+import { domain, login, onHost, target } from "../../support/target";
 
 const { hostname, elsewhere } = target;
-const domain = hostname.split(".").slice(1).join(".");
-const login = (user: string) => ({ user, password: target.passwords[user] ?? "" });
 const alice = login(`alice@${domain}`);
 const bob = login(`bob@${domain}`);
 const friend = `friend@${elsewhere.domain}`;
@@ -24,7 +22,7 @@ const word = token();
 
 /** Hands a mail over in an open session, as far as the server goes along; the last reply. */
 async function send(
-  session: SmtpSession,
+  session: Conversation,
   { from, to = friend, subject = word }: { from: string; to?: string; subject?: string },
 ): Promise<{ code: number; text: string }> {
   for (const line of [`MAIL FROM:<${from}>`, `RCPT TO:<${to}>`, "DATA"]) {
@@ -63,7 +61,7 @@ describe("who has not logged in", () => {
 });
 
 describe("a user who has logged in", () => {
-  let session: SmtpSession;
+  let session: Conversation;
   beforeEach(async () => {
     session = await openLoggedIn(alice);
   });

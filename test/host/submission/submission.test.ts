@@ -3,11 +3,9 @@
 import { describe, expect, it } from "vitest";
 import { mailElsewhere } from "../../support/elsewhere";
 import { submit, token } from "../../support/mail";
-import { target } from "../../support/target";
+import { domain, login, target } from "../../support/target";
 
-const domain = target.hostname.split(".").slice(1).join(".");
-const user = `alice@${domain}`;
-const password = target.passwords[user] ?? "";
+const { user, password } = login(`alice@${domain}`);
 
 describe("a user", () => {
   it.each([465, 587] as const)("sends to the world through port %d", async (port) => {
