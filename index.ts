@@ -57,7 +57,11 @@ async function main() {
   });
   const mailDirectory = new MailDirectory(
     "mail-directory",
-    { directory, connection: mailHost.connection, volumeId: mailHost.volumeId },
+    {
+      directory,
+      connection: mailHost.connection,
+      livesOn: [mailHost.serverId, mailHost.volumeId],
+    },
     { dependsOn: [mailHost.ready] },
   );
   for (const { name: domain, zoneId } of directory.domains) {

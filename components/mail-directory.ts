@@ -12,8 +12,8 @@ export interface MailDirectoryArgs {
   readonly directory: Directory;
   /** How to reach the host; the host key is pinned. */
   readonly connection: pulumi.Input<inputs.remote.ConnectionArgs>;
-  /** The volume that the database lives on: a new one gets the directory anew. */
-  readonly volumeId: pulumi.Input<string>;
+  /** The server and the volume: each new one gets the directory anew, in the tables that it knows. */
+  readonly livesOn: readonly pulumi.Input<string>[];
 }
 
 export class MailDirectory extends pulumi.ComponentResource {
@@ -38,7 +38,7 @@ export class MailDirectory extends pulumi.ComponentResource {
         stdin: pulumi.secret(
           seed.result.apply((secret) => JSON.stringify(directoryRows(args.directory, secret))),
         ),
-        triggers: [args.volumeId],
+        triggers: [...args.livesOn],
       },
       { parent: this },
     );

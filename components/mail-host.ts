@@ -88,6 +88,8 @@ export class MailHost extends pulumi.ComponentResource {
   public readonly connection: pulumi.Output<{ host: string; user: string; hostKey: string }>;
   /** Hetzner's id of the volume that everything lasting lives on. */
   public readonly volumeId: pulumi.Output<string>;
+  /** Hetzner's id of the machine that serves at present. */
+  public readonly serverId: pulumi.Output<string>;
   /** Resolves when the host has proven itself; what is to come after depends on it. */
   public readonly ready: pulumi.Resource;
 
@@ -183,6 +185,8 @@ export class MailHost extends pulumi.ComponentResource {
       { ...child, dependsOn: [address], deleteBeforeReplace: true },
     );
 
+    this.serverId = server.id;
+
     const attachment = new hcloud.VolumeAttachment(
       `${name}-volume-attachment`,
       { serverId: server.id.apply(Number), volumeId: volume.id.apply(Number), automount: false },
@@ -226,6 +230,10 @@ export class MailHost extends pulumi.ComponentResource {
       { ...child, dependsOn: [release] },
     );
 
-    this.registerOutputs({ connection: this.connection, volumeId: this.volumeId });
+    this.registerOutputs({
+      connection: this.connection,
+      volumeId: this.volumeId,
+      serverId: this.serverId,
+    });
   }
 }

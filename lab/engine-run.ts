@@ -26,10 +26,12 @@ async function folderOfProject(): Promise<string> {
   return isProject ? here : projectFolder;
 }
 
-const stackOf = (args: readonly string[]): string | undefined => {
-  const joined = args.find((arg) => arg.startsWith("--stack="))?.slice("--stack=".length);
-  const at = args.findIndex((arg) => arg === "--stack" || arg === "-s");
-  return joined ?? (at < 0 ? undefined : args[at + 1]);
+/** The stack that a command names; `-s` means one to Pulumi alone. */
+const stackOf = (command: readonly string[]): string | undefined => {
+  const joined = command.find((arg) => arg.startsWith("--stack="))?.slice("--stack=".length);
+  const short = command[0] === "pulumi" ? "-s" : "--stack";
+  const at = command.findIndex((arg) => arg === "--stack" || arg === short);
+  return joined ?? (at < 0 ? undefined : command[at + 1]);
 };
 
 /** Environment of the engine in a lab, without what this process happens to have for real clouds. */

@@ -4,6 +4,7 @@
 
 import { spawn } from "node:child_process";
 import {
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -121,11 +122,18 @@ async function clear(pulumi: Pulumi): Promise<boolean> {
   if (status === 0) return false;
   if (!/currently locked|update is currently in progress/i.test(stdout + stderr))
     throw failed("refresh", `${stdout}\n${stderr}`);
-  const holders = [...stderr.matchAll(/created by (\S+@(\S+) \(pid \d+\))/g)];
+  const holders = [...stderr.matchAll(/created by (\S+@(\S+) \(pid (\d+)\))/g)];
   const [, elsewhere] = holders.find(([, , machine]) => machine !== hostname()) ?? [];
   if (elsewhere !== undefined) {
     throw new Error(
       `the stack is locked by ${elsewhere}, of which nothing is known here; if nothing runs there any more: pulumi cancel --yes && npm run recover`,
+    );
+  }
+  // Whatever its folder or its owner; a number that another process has by now is worth a look too.
+  const [, here, , pid] = holders.find(([, , , held]) => existsSync(`/proc/${held}`)) ?? [];
+  if (here !== undefined) {
+    throw new Error(
+      `the stack is locked by ${here}, which runs; wait for its end, or end it with: kill ${pid}`,
     );
   }
   await said(pulumi, "cancel", "--yes");

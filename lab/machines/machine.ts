@@ -195,8 +195,7 @@ export class Machine {
     this.#wanted = false;
     if (this.running) {
       await freezeCgroup(this.#paths, this.spec.id);
-      await keepDisks();
-      await killCgroup(this.#paths, this.spec.id);
+      await keepDisks().finally(() => killCgroup(this.#paths, this.spec.id));
     }
     this.#nspawn?.kill("SIGKILL");
     await this.#ended;

@@ -206,7 +206,7 @@ async function returnToMoment(paths: LabPaths, volumeId: number): Promise<void> 
   const file = volumeFile(paths, volumeId);
   const attached = await loopDeviceOf(file);
   if (attached !== undefined) {
-    await until(`volume ${volumeId}: end of its use`, 60, async () =>
+    await until(`volume ${volumeId}: end of its use`, 300, async () =>
       (await isInUse(attached)) ? undefined : true,
     );
     await run(["losetup", "--detach", attached]);

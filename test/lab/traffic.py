@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 
-SECONDS = 0.8
+# Longer than the second after which TCP asks again.
+SECONDS = 1.5
 FAMILIES = {"4": socket.AF_INET, "6": socket.AF_INET6}
 RAW = {"gre": 47, "esp": 50}
 

@@ -162,17 +162,15 @@ describe("a state that knows nothing of what is there", () => {
 describe("`npm run recover`", () => {
   it("does nothing while another `pulumi` is at work, and names it", async () => {
     await recover(lab);
-    const refused = await new Promise<Awaited<ReturnType<typeof recoverSaid>>>(
-      (resolve, reject) => {
-        killAt(lab, "the refusal", async () => {
-          if (!engineRuns(lab, "ssh-keyscan")) return false;
-          resolve(await recoverSaid(lab));
-          return true;
-        }).catch(reject);
-      },
-    );
-    expect(refused.status).toBe(1);
-    expect(refused.stderr).toMatch(
+    const refusals: Awaited<ReturnType<typeof recoverSaid>>[] = [];
+    await killAt(lab, "the refusal", async () => {
+      if (!engineRuns(lab, "ssh-keyscan")) return false;
+      refusals.push(await recoverSaid(lab));
+      return true;
+    });
+    const [refused] = refusals;
+    expect(refused?.status).toBe(1);
+    expect(refused?.stderr).toMatch(
       /pulumi: process (\d+) is at work in this folder; wait for its end, or end it with: kill \1/,
     );
   });
@@ -181,7 +179,7 @@ describe("`npm run recover`", () => {
     const folder = join(lab.paths.pulumi, ".pulumi/locks/organization/mail-host/lab");
     const [name = ""] = readdirSync(folder).filter((file) => file.endsWith(".json"));
     const lock = readFileSync(join(folder, name), "utf8");
-    writeFileSync(join(folder, name), lock.replace(hostname(), "elsewhere"));
+    writeFileSync(join(folder, name), lock.replaceAll(hostname(), "elsewhere"));
     const { status, stderr } = await recoverSaid(lab);
     writeFileSync(join(folder, name), lock);
     expect(status).toBe(1);

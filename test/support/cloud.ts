@@ -39,7 +39,7 @@ async function act(path: string, body: unknown = {}): Promise<void> {
 const server = `/servers/${target.cloud.serverId}/actions`;
 const volume = `/volumes/${target.cloud.volumeId}/actions`;
 
-/** Cuts the power: what was not synced to the volume is gone. */
+/** Cuts the power: what the host had not yet written to the volume is gone. */
 export const cutPower = () => act(`${server}/poweroff`);
 export const powerOn = () => act(`${server}/poweron`);
 /** Presses the power button: the system shuts down in its own order, and boots. */
