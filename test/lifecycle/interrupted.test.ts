@@ -40,13 +40,19 @@ async function mailIsUp(): Promise<void> {
   expect(
     mx.map(({ name, content }: Record<string, string>) => `${name} ${content}`).sort(),
   ).toEqual([`example.test ${host}`, `second.test ${host}`]);
-  const { code, host: through } = await lab.sendMail({
+  // Resolvers remember the address of a deployment before this one for up to a minute.
+  const [machine] = (await lab.status()).machines;
+  await until("the host's address in the DNS", 90, async () => {
+    const { stdout } = await lab.inNetwork(["getent", "ahostsv4", host]);
+    return stdout.split(/\s/).includes(machine?.ipv4 ?? "") || undefined;
+  });
+  const { host: through, reply } = await lab.sendMail({
     from: "friend@elsewhere.test",
     to: "alice@example.test",
     subject: "after all",
     text: "It arrived.\r\n",
   });
-  expect({ code, through }).toEqual({ code: 250, through: host });
+  expect({ through, reply }).toEqual({ through: host, reply: expect.stringMatching(/^250 /) });
 }
 
 async function leavesNothing(): Promise<void> {
@@ -108,7 +114,8 @@ describe("an engine that is killed", () => {
       imported: names,
       leftAlone: [],
     });
-    expect(interrupted).toHaveLength(names.length);
+    // And perhaps what the engine was at beside them, such as a password.
+    for (const name of imported) expect(interrupted).toContain(`creating ${name}`);
     expect(await counts(lab, zones)).toEqual(first);
   });
 
