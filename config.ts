@@ -10,7 +10,9 @@ import {
   type Directory,
   type PlacedDirectory,
   readEntries,
+  webLabels,
 } from "./config/directory";
+import { Dkim, Host, readSmarthost, type SmarthostConfig, smarthostSchemas } from "./config/host";
 import {
   ConfigurationError,
   fileSource,
@@ -21,52 +23,7 @@ import {
   showSome,
   stackSource,
 } from "./config/mistakes";
-import {
-  Cidr,
-  CloudflareId,
-  HetznerImage,
-  HetznerLocation,
-  HetznerServerType,
-  Hostname,
-  lowerCase,
-  PasswordHash,
-  SshPublicKey,
-} from "./config/values";
-
-const Host = z.strictObject(
-  {
-    /** Fully qualified name: EHLO, PTR and certificate name. A change renames the server in place; the machine itself takes it with the next generation. */
-    name: Hostname,
-    /** Cloudflare zone of the host name. Default: the zone of the configured domain that the name lies in. */
-    zoneId: CloudflareId.optional(),
-    /** Hetzner location. Addresses and volume are bound to it, so that a change on a live stack is refused. */
-    location: HetznerLocation.default("nbg1"),
-    /** Hetzner server type. A change restarts the server on the same disk; from or to `cax` (ARM) it is replaced. */
-    serverType: HetznerServerType.default("cx23"),
-    /** System image. A change replaces the server. */
-    image: HetznerImage.default("debian-13"),
-    /** Size of the volume in GiB, 10 to 10240. It can grow, never shrink. */
-    volumeSize: z
-      .int("is not a whole number of GiB")
-      .min(10, "is less than Hetzner's smallest volume, 10 GiB")
-      .max(10240, "is more than Hetzner's largest volume, 10240 GiB")
-      .default(20),
-    /** Networks that may reach SSH, in CIDR notation. The program itself connects from here. */
-    adminCidrs: z
-      .array(Cidr, "is not a list of networks, e.g. [203.0.113.7/32]")
-      .min(
-        1,
-        "names no network; without one `pulumi up` cannot reach the host, e.g. [203.0.113.7/32]",
-      ),
-    /** Public keys of the operators. The private half is used through the SSH agent. */
-    sshKeys: z
-      .array(SshPublicKey, "is not a list of SSH public keys")
-      .min(1, "names no key; give the line in ~/.ssh/id_ed25519.pub"),
-    /** Raise it by one to get a new machine with today's user data; mail, passwords and addresses stay. */
-    generation: z.int("is not a whole number").min(1, "is less than 1").default(1),
-  },
-  "is not an object; wanted are at least name, adminCidrs and sshKeys",
-);
+import { CalendarDate, CloudflareId, lowerCase, PasswordHash } from "./config/values";
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -76,8 +33,14 @@ const schemas = {
   host: Host,
   /** Whether address, volume and mail are worth protecting from deletion. False only for lab and test stacks. */
   lasting: z.stringbool("is neither true nor false").default(true),
+  /** Last day of a test stack, in UTC: it stands in the marks of all that the stack makes, and `npm run sweep` removes what is past it. In place. */
+  expires: CalendarDate.optional(),
   /** Ids of existing Cloudflare records that this stack may work beside, after `pulumi import`. */
   adopt: z.array(CloudflareId, "is not a list of record ids").default([]),
+  dkim: Dkim.prefault({}),
+  /** Switches DNSSEC on for the zones. It stays on when this is taken back, or the stack is destroyed. */
+  dnssec: z.stringbool("is neither true nor false").default(false),
+  ...smarthostSchemas,
   /** Hashes given by their owners, by address. Secret. */
   hashes: z
     .preprocess(
@@ -98,7 +61,13 @@ export interface StackConfig {
   readonly directory: Directory;
   /** See `lasting` among the schemas: decides all protection. */
   readonly lasting: boolean;
+  /** Last day of a test stack, e.g. `2026-12-01`; never there on a lasting one. */
+  readonly expires?: string;
   readonly adopt: readonly string[];
+  /** Generations of the DKIM keys. */
+  readonly dkim: Readonly<z.output<typeof Dkim>>;
+  readonly dnssec: boolean;
+  readonly smarthost?: SmarthostConfig;
 }
 
 /** Fixed, so that `pulumi new` may name the project as its owner likes. */
@@ -194,7 +163,7 @@ export function parseConfig(
   const mistakes: Mistake[] = [];
   const values = unfold(raw, mistakes);
 
-  const isSecret = ([key]: KeyPath) => key === "hashes";
+  const isSecret = ([key]: KeyPath) => key === "hashes" || key === "smarthostPassword";
   const read = <T>(key: string, schema: z.ZodType<T>): T | undefined => {
     const value = values[key];
     const result = schema.safeParse(value);
@@ -214,7 +183,19 @@ export function parseConfig(
 
   const host = read("host", schemas.host);
   const lasting = read("lasting", schemas.lasting);
+  const expires = read("expires", schemas.expires);
+  if (lasting === true && expires !== undefined) {
+    const remove = source.cure(["expires"], "remove");
+    mistakes.push({
+      where: source.where(["expires"]),
+      message: `"${expires}" is the last day of a test stack, and this one is lasting`,
+      cure: `${remove}; on a test stack: pulumi config set ${namespace}:lasting false`,
+    });
+  }
   const adopt = read("adopt", schemas.adopt);
+  const dkim = read("dkim", schemas.dkim);
+  const dnssec = read("dnssec", schemas.dnssec);
+  const smarthost = readSmarthost(values, { namespace, read, mistakes, source });
   const hashes = read("hashes", schemas.hashes) ?? new Map<string, string>();
   const file = read("directory", schemas.directory);
 
@@ -251,6 +232,16 @@ export function parseConfig(
       cure: source.cure(["host", "name"], "set"),
     });
   }
+  const servedFor = complete.domainNames.find((name) =>
+    webLabels.some((label) => `${label}.${name}` === host?.name),
+  );
+  if (servedFor !== undefined) {
+    mistakes.push({
+      where: source.where(["host", "name"]),
+      message: `"${host?.name}" is a name that the host serves for ${servedFor} besides its own; give the host another, e.g. mail.${servedFor}`,
+      cure: source.cure(["host", "name"], "set"),
+    });
+  }
   const zoneId = host && (host.zoneId ?? zoneOf(host.name, directory));
   if (host !== undefined && zoneId === undefined && directory.domains.length > 0) {
     mistakes.push({
@@ -264,11 +255,22 @@ export function parseConfig(
     host === undefined ||
     zoneId === undefined ||
     lasting === undefined ||
-    adopt === undefined
+    adopt === undefined ||
+    dkim === undefined ||
+    dnssec === undefined
   ) {
     throw new ConfigurationError(mistakes);
   }
-  return { host: { ...host, zoneId }, directory, lasting, adopt };
+  return {
+    host: { ...host, zoneId },
+    directory,
+    lasting,
+    ...(expires === undefined ? {} : { expires }),
+    adopt,
+    dkim,
+    dnssec,
+    ...(smarthost === undefined ? {} : { smarthost }),
+  };
 }
 
 function joined(parts: readonly PlacedDirectory[]): PlacedDirectory {

@@ -1,51 +1,77 @@
 // The composition root: configuration → what is there already → address, host, directory, domains.
 
 import * as pulumi from "@pulumi/pulumi";
-import {
-  conflicts,
-  type ExistingRecord,
-  importId,
-  readExisting,
-  stackLabels,
-} from "./components/existing";
+import { policyIdOf } from "./components/domain-records";
+import { movedLocation, readExisting, stackLabels, wrongZones } from "./components/existing";
+import { hostRecords, webNames, webRecords } from "./components/host-records";
 import { MailAddress } from "./components/mail-address";
+import { MailCertificate } from "./components/mail-certificate";
 import { MailDirectory } from "./components/mail-directory";
 import { MailDomain } from "./components/mail-domain";
-import { checkUserData, MailHost } from "./components/mail-host";
-import { domainRecords, hostRecords } from "./components/mail-records";
+import { checkUserData, knownSettings, MailHost, servedPolicy } from "./components/mail-host";
+import { outboundPort25 } from "./components/outbound";
+import { foreignRecords, planRecords, policyIdFor } from "./components/record-plan";
+import { unwantedReports } from "./components/reports";
+import { lookAtServed } from "./components/served";
+import { signZones } from "./components/zone-signing";
 import { loadConfig } from "./config";
 import { ConfigurationError } from "./config/mistakes";
 
-/** What stands in the DNS because of this stack. */
-type PublishedRecord = Pick<ExistingRecord, "name" | "type"> & { value: string; reason: string };
+// For each of its promises Pulumi's runtime reads the stack of an error without words, whose every frame
+// ts-node maps back to TypeScript: a fifth of a preview. Errors that say something keep their stacks.
+const mapped = Error.prepareStackTrace;
+Error.prepareStackTrace = (error, frames) =>
+  error.message === ""
+    ? `${error}`
+    : (mapped?.(error, frames) ?? [error, ...frames].join("\n    at "));
 
 async function main() {
   const stack = pulumi.getStack();
   const config = loadConfig();
-  const { host, directory, lasting } = config;
+  const { host, directory, lasting, dkim, smarthost } = config;
+  const { domains } = directory;
   const hostname = host.name;
-  const postmaster = `postmaster@${directory.domains[0]?.name ?? hostname}`;
-  checkUserData({ hostname, postmaster });
-  const existing = await readExisting(config, stack);
-  const mistakes = conflicts(config, stack, existing);
+  const postmaster = `postmaster@${domains[0]?.name ?? hostname}`;
+  const settings = knownSettings(host, postmaster);
+  checkUserData(settings);
+  const [existing, unwanted] = await Promise.all([
+    readExisting(config, stack),
+    unwantedReports(directory),
+  ]);
+  const mistakes = [
+    ...unwanted,
+    ...wrongZones(config, existing),
+    ...foreignRecords({ config, stack, existing }),
+    ...movedLocation(config, existing),
+  ];
   if (mistakes.length > 0) throw new ConfigurationError(mistakes);
-
-  const labels = stackLabels(stack);
-  const importsAt = (name: string, types: readonly string[]) =>
-    Object.fromEntries(
-      types.flatMap((type) => {
-        const id = importId({ name, type }, { config, stack, existing });
-        return id === undefined ? [] : [[type, id]];
-      }),
+  const policy = servedPolicy(settings);
+  const verdicts = await lookAtServed({
+    address: existing.ownAddresses.ipv4,
+    hostname,
+    webNames: webNames(domains),
+    domains: domains.map(({ name }) => name),
+    policy,
+  });
+  const plan = planRecords({ config, stack, existing, verdicts });
+  if (plan.pending.length > 0) {
+    pulumi.log.info(
+      `${plan.pending.length} records wait for the host to serve what they promise (output \`pending\`); the next \`pulumi up\` looks again`,
     );
+  }
 
+  const labels = stackLabels(stack, config.expires);
+  const spf = smarthost?.spf;
   const address = new MailAddress("mail-address", {
     hostname,
-    zoneId: host.zoneId,
+    records: (addresses) => [
+      ...hostRecords(host, { ...addresses, spf }),
+      ...webRecords(domains, addresses),
+    ],
     location: host.location,
     lasting,
     labels,
-    imports: importsAt(hostname, ["A", "AAAA"]),
+    plan,
   });
   const mailHost = new MailHost("mail-host", {
     host,
@@ -54,43 +80,45 @@ async function main() {
     lasting,
     labels,
     foreignSshKeys: existing.foreignSshKeys,
+    smarthost,
   });
+  const { connection } = mailHost;
+  const livesOn = [mailHost.serverId, mailHost.volumeId];
   const mailDirectory = new MailDirectory(
     "mail-directory",
-    {
-      directory,
-      connection: mailHost.connection,
-      livesOn: [mailHost.serverId, mailHost.volumeId],
-    },
+    { directory, connection, livesOn },
     { dependsOn: [mailHost.ready] },
   );
-  for (const { name: domain, zoneId } of directory.domains) {
-    new MailDomain(
-      domain,
-      { domain, zoneId, hostname, imports: importsAt(domain, ["MX"]) },
-      { dependsOn: [mailDirectory] },
-    );
-  }
-
-  const dnsRecords = pulumi
-    .all([address.ipv4, address.ipv6])
-    .apply(([ipv4, ipv6]): PublishedRecord[] => [
-      ...[
-        ...hostRecords({ hostname, ipv4, ipv6 }),
-        ...directory.domains.flatMap(({ name }) => domainRecords({ domain: name, hostname })),
-      ].map(({ name, type, content, priority, reason }) => ({
-        name,
-        type,
-        value: priority === undefined ? content : `${priority} ${content}`,
-        reason,
-      })),
-      ...[ipv4, ipv6].map((ip) => ({
-        name: ip,
-        type: "PTR",
-        value: hostname,
-        reason: "receivers want the name that the host greets with",
-      })),
-    ]);
+  const certificate = new MailCertificate(
+    "mail-certificate",
+    { host, connection, livesOn, plan },
+    { dependsOn: [mailHost.ready] },
+  );
+  const mailDomains = domains.map(
+    (domain) =>
+      new MailDomain(
+        domain.name,
+        {
+          domain,
+          domains,
+          hostname,
+          spf,
+          dkim,
+          authority: certificate.authority,
+          beforeMail: [certificate.obtained],
+          policyId: policyIdFor(domain.name, {
+            stack,
+            existing,
+            verdicts,
+            today: policyIdOf(policy),
+          }),
+          connection,
+          livesOn,
+          plan,
+        },
+        { dependsOn: [mailDirectory] },
+      ),
+  );
 
   return {
     /** The host's name: what mail clients connect to. */
@@ -99,7 +127,14 @@ async function main() {
     ipv6: address.ipv6,
     /** Secret; `pulumi stack output passwords --show-secrets`. */
     passwords: mailDirectory.passwords,
-    dnsRecords,
+    dnsRecords: pulumi
+      .all([address, certificate, ...mailDomains].map(({ published }) => published))
+      .apply((lists) => lists.flat()),
+    /** Records that are left out because the host does not serve yet what they promise; the next `up` adds them. */
+    pending: plan.pending,
+    /** DS records by zone, for its registrar to hand to the parent zone. */
+    ds: config.dnssec ? signZones(existing.zones) : {},
+    outboundPort25: outboundPort25({ connection, readyId: mailHost.ready.id }),
     sshCommand: pulumi.interpolate`ssh root@${address.ipv4}`,
   };
 }

@@ -4,8 +4,11 @@
 import { defineConfig } from "vitest/config";
 
 const quick = { testTimeout: 20_000 };
-// Machines share one lab: its tests run one file after the other.
-const booted = { testTimeout: 900_000, hookTimeout: 1_800_000, fileParallelism: false };
+// Each boots machines: those of one project run one file after the other.
+const booted = {
+  ...{ testTimeout: 900_000, hookTimeout: 1_800_000, fileParallelism: false },
+  setupFiles: ["test/support/breathe.ts"],
+};
 
 export default defineConfig({
   test: {
@@ -23,6 +26,8 @@ export default defineConfig({
         },
       },
       { test: { name: "failures", include: ["test/host/failures/**/*.test.ts"], ...booted } },
+      { test: { name: "changes", include: ["test/changes/**/*.test.ts"], ...booted } },
+      { test: { name: "stacks", include: ["test/stacks/**/*.test.ts"], ...booted } },
       { test: { name: "lifecycle", include: ["test/lifecycle/**/*.test.ts"], ...booted } },
     ],
   },

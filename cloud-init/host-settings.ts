@@ -8,6 +8,10 @@ export interface HostSettings {
   readonly postmaster: string;
   /** The attached volume, e.g. `/dev/disk/by-id/scsi-0HC_Volume_123`. */
   readonly volumeDevice: string;
+  /** Directory of the certificate authority (RFC 8555 7.1.1), e.g. Let's Encrypt's. */
+  readonly acmeDirectory: string;
+  /** Networks whose failed logins ban nobody, in CIDR notation, separated by spaces, e.g. `192.0.2.0/24 2001:db8::/64`. */
+  readonly adminCidrs: string;
   /** Password of the read-only database user `mail`: letters and digits. */
   readonly databasePassword: string;
 }

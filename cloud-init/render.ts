@@ -41,6 +41,16 @@ const alphabets: Readonly<Record<keyof HostSettings, Alphabet>> = {
     allowed: "a path below /dev of letters, digits and _ . -",
     example: "/dev/disk/by-id/scsi-0HC_Volume_123",
   },
+  acmeDirectory: {
+    pattern: /^https:\/\/[A-Za-z0-9._:/-]+$/,
+    allowed: "an https URL of letters, digits and . _ : / -",
+    example: "https://acme-v02.api.letsencrypt.org/directory",
+  },
+  adminCidrs: {
+    pattern: /^[0-9A-Fa-f.:/]+(?: [0-9A-Fa-f.:/]+)*$/,
+    allowed: "networks in CIDR notation with a space between them",
+    example: "192.0.2.0/24 2001:db8::/64",
+  },
   databasePassword: {
     pattern: /^[A-Za-z0-9]+$/,
     allowed: "letters and digits",

@@ -3,6 +3,7 @@
 
 import { gzipSync } from "node:zlib";
 import { stringify } from "yaml";
+import { filesOverSsh } from "./files";
 import type { HostSettings } from "./host-settings";
 import { type RenderedFile, renderFiles } from "./render";
 
@@ -11,8 +12,16 @@ export const userDataLimitBytes = 32_768;
 
 /** The first boot of a mail host, as Hetzner's API takes it. */
 export function renderUserData(settings: HostSettings): string {
-  const files = renderFiles(settings);
+  const files = renderFiles(settings).filter(({ path }) => !filesOverSsh.has(path));
   return asSent(cloudConfig(settings.hostname, files), files);
+}
+
+/** Without the lines that are comments alone: their readers are here, and user data has room for 32 KiB. */
+export function withoutComments(text: string): string {
+  return text
+    .split("\n")
+    .filter((line) => !/^\s*(#|--)(\s|$)/.test(line))
+    .join("\n");
 }
 
 /** The document that cloud-init reads. */
@@ -34,7 +43,7 @@ export function cloudConfig(hostname: string, files: readonly RenderedFile[]): s
       path,
       // cloud-init stops at a group that does not exist yet; until then the file is root's alone.
       permissions: owner === "root" && group === "root" ? mode : "0600",
-      content,
+      content: withoutComments(content),
     })),
     runcmd: [["systemctl", "enable", "--now", "--no-block", "mail-install.service"]],
   };

@@ -1,6 +1,6 @@
 // The rows of the host's database for a directory. Pure.
 
-import type { Directory } from "../config/directory";
+import { type Directory, requiredNames } from "../config/directory";
 import { derivedHash, derivedPassword } from "./passwords";
 
 /** What `mail-directory` on the host reads: the article's three tables. */
@@ -9,9 +9,6 @@ export interface DirectoryRows {
   readonly users: readonly { readonly email: string; readonly crypt: string }[];
   readonly aliases: readonly { readonly mail: string; readonly destination: string }[];
 }
-
-/** Addresses that every domain answers (RFC 2142 sections 4 and 5; RFC 5321 4.5.1 for postmaster). */
-const requiredNames = ["postmaster", "abuse", "hostmaster", "webmaster"];
 
 /**
  * Rows in a fixed order, so that the same directory is the same text. Every mailbox gets its identity

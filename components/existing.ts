@@ -5,7 +5,8 @@ import * as cloudflare from "@pulumi/cloudflare";
 import * as hcloud from "@pulumi/hcloud";
 import type { StackConfig } from "../config";
 import type { Mistake } from "../config/mistakes";
-import { isOurs } from "./mail-records";
+import { firstAddress } from "./mail-address";
+import type { HostAddresses } from "./mail-records";
 
 /** A DNS record as Cloudflare lists it. */
 export interface ExistingRecord {
@@ -15,57 +16,67 @@ export interface ExistingRecord {
   readonly type: string;
   readonly content: string;
   readonly priority?: number;
+  readonly proxied?: boolean;
   readonly comment?: string;
+}
+
+/** A zone as Cloudflare shows it. */
+export interface ExistingZone {
+  readonly name: string;
+  readonly status: string;
+  /** Cloudflare's, which the registrar must name. */
+  readonly nameServers: readonly string[];
 }
 
 /** What was found. */
 export interface Existing {
-  /** Zone names by id. */
-  readonly zones: ReadonlyMap<string, string>;
-  /** Records at the names that this stack wants, whoever made them. */
+  /** By id; a text says why the zone cannot be read. */
+  readonly zones: ReadonlyMap<string, ExistingZone | string>;
+  /** Everything in these zones, whoever made it. */
   readonly records: readonly ExistingRecord[];
-  /** This stack's own addresses. */
+  /** Where this stack's own addresses are, and what they are. */
   readonly addresses: readonly {
     readonly type: string;
     readonly ip: string;
     readonly location: string;
   }[];
+  /** The same as records want them; empty where there is none yet. */
+  readonly ownAddresses: HostAddresses;
   /** Hetzner's SSH keys that this stack did not make: id by `type base64`. */
   readonly foreignSshKeys: ReadonlyMap<string, string>;
 }
 
-/** Labels on everything that can carry them. */
-export function stackLabels(stack: string): Record<string, string> {
-  return { project: "mail-host", stack };
+/** Labels on everything that can carry them: whose it is, and of a test stack its last day. */
+export function stackLabels(stack: string, expires?: string): Record<string, string> {
+  return { project: "mail-host", stack, ...(expires === undefined ? {} : { expires }) };
 }
 
-/** Asks both clouds; changes nothing. Rejects when a zone does not exist or a token may not read it. */
+/** Asks both clouds; changes nothing. */
 export async function readExisting(config: StackConfig, stack: string): Promise<Existing> {
-  const wanted = [
-    { zoneId: config.host.zoneId, name: config.host.name },
-    ...config.directory.domains.map(({ zoneId, name }) => ({ zoneId, name })),
-  ];
-  const zoneIds = [...new Set(wanted.map(({ zoneId }) => zoneId))];
+  const zoneIds = [...new Set(placesOf(config).map(({ zoneId }) => zoneId))];
   const labels = stackLabels(stack);
   const selector = Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(",");
-  const [zones, records, addresses, sshKeys] = await Promise.all([
-    Promise.all(
-      zoneIds.map(async (zoneId) => [zoneId, (await cloudflare.getZone({ zoneId })).name] as const),
-    ),
-    Promise.all(wanted.map(readRecords)),
+  const [zones, found, sshKeys] = await Promise.all([
+    Promise.all(zoneIds.map(readZone)),
     hcloud.getPrimaryIps({ withSelector: selector }),
     hcloud.getSshKeys({}),
   ]);
+  const addresses = found.primaryIps.map(({ type, ipAddress, location }) => ({
+    type,
+    ip: ipAddress,
+    location,
+  }));
+  const ipv6 = addresses.find(({ type }) => type === "ipv6")?.ip;
   return {
-    zones: new Map(zones),
-    records: records.flat(),
-    addresses: addresses.primaryIps.map(({ type, ipAddress, location }) => ({
-      type,
-      ip: ipAddress,
-      location,
-    })),
+    zones: new Map(zones.map(({ zoneId, zone }) => [zoneId, zone])),
+    records: zones.flatMap(({ records }) => records),
+    addresses,
+    ownAddresses: {
+      ipv4: addresses.find(({ type }) => type === "ipv4")?.ip ?? "",
+      ipv6: ipv6 === undefined ? "" : firstAddress(ipv6),
+    },
     foreignSshKeys: new Map(
       sshKeys.sshKeys
         .filter((key) => key.labels?.stack !== stack || key.labels?.project !== labels.project)
@@ -74,23 +85,37 @@ export async function readExisting(config: StackConfig, stack: string): Promise<
   };
 }
 
-async function readRecords({
-  zoneId,
-  name,
-}: {
+/** More than any zone holds; the provider stops at a thousand by itself. */
+const allRecords = 1_000_000;
+
+/** A zone and everything in it, or why it cannot be read. */
+async function readZone(zoneId: string): Promise<{
   zoneId: string;
-  name: string;
-}): Promise<ExistingRecord[]> {
-  const { results } = await cloudflare.getDnsRecords({ zoneId, name: { exact: name } });
-  return results.map((record) => ({
-    id: record.id,
-    zoneId,
-    name: record.name,
-    type: record.type,
-    content: record.content,
-    ...(record.type === "MX" ? { priority: record.priority } : {}),
-    comment: record.comment,
-  }));
+  zone: ExistingZone | string;
+  records: readonly ExistingRecord[];
+}> {
+  try {
+    const [{ name, status, nameServers }, { results }] = await Promise.all([
+      cloudflare.getZone({ zoneId }),
+      cloudflare.getDnsRecords({ zoneId, maxItems: allRecords }),
+    ]);
+    const records = results.map(({ id, name: at, type, content, priority, proxied, comment }) => ({
+      id,
+      zoneId,
+      name: at,
+      type,
+      content,
+      ...(type === "MX" || type === "SRV" ? { priority } : {}),
+      proxied,
+      comment,
+    }));
+    return { zoneId, zone: { name, status, nameServers }, records };
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    // Everything else, such as a cloud that does not answer, is no mistake of the configuration's.
+    if (!/: 40[034] /.test(said)) throw error;
+    return { zoneId, zone: said, records: [] };
+  }
 }
 
 /** `type base64` of a public key: what makes two keys the same, whatever their comments. */
@@ -98,81 +123,60 @@ export function keyMaterial(publicKey: string): string {
   return publicKey.split(" ").slice(0, 2).join(" ");
 }
 
-/** Whatever stands in the way, each with the command that mends it. Pure. */
-export function conflicts(config: StackConfig, stack: string, existing: Existing): Mistake[] {
+/** Names and the zones that they are configured with. */
+function placesOf({ host, directory }: StackConfig) {
   return [
-    ...wrongZones(config, existing),
-    ...foreignRecords(config, stack, existing),
-    ...movedLocation(config, existing),
-  ];
-}
-
-function wrongZones({ host, directory }: StackConfig, { zones }: Existing): Mistake[] {
-  const places = [
-    { where: "mail-host:host.zoneId", key: "host.zoneId", name: host.name, zoneId: host.zoneId },
+    { key: "host.zoneId", name: host.name, zoneId: host.zoneId },
     ...directory.domains.map(({ name, zoneId }, i) => ({
-      where: `mail-host:domains[${i}].zoneId`,
       key: `domains[${i}].zoneId`,
       name,
       zoneId,
     })),
   ];
-  return places.flatMap(({ where, key, name, zoneId }) => {
-    const zone = zones.get(zoneId) ?? "";
-    if (name === zone || name.endsWith(`.${zone}`)) return [];
+}
+
+/** Zones that cannot be written to, or not with this effect, each with what mends it. Pure. */
+export function wrongZones(config: StackConfig, { zones }: Existing): Mistake[] {
+  const cureFor = (key: string, name: string) =>
+    `set it with: pulumi config set --path 'mail-host:${key}' <id of the zone of ${name}>`;
+  const places = placesOf(config);
+  const strayed = places.flatMap(({ key, name, zoneId }) => {
+    const zone = zones.get(zoneId);
+    if (typeof zone !== "object" || name === zone.name || name.endsWith(`.${zone.name}`)) return [];
     return [
       {
-        where,
-        message: `"${zoneId}" is the zone "${zone}", in which "${name}" does not lie`,
-        cure: `set it with: pulumi config set --path 'mail-host:${key}' <id of the zone of ${name}>`,
+        where: `mail-host:${key}`,
+        message: `"${zoneId}" is the zone "${zone.name}", in which "${name}" does not lie`,
+        cure: cureFor(key, name),
       },
     ];
   });
+  const unusable = [...zones].flatMap(([zoneId, zone]) => {
+    const { key, name } = [...places].reverse().find((place) => place.zoneId === zoneId) ?? {};
+    const where = `mail-host:${key}`;
+    if (typeof zone === "string") {
+      return [
+        {
+          where,
+          message: `"${zoneId}" cannot be read at Cloudflare: ${zone.trim().slice(0, 300)}`,
+          cure: `${cureFor(key ?? "", name ?? "")}; the token needs Zone:Read and DNS:Edit on that zone`,
+        },
+      ];
+    }
+    if (zone.status === "active") return [];
+    return [
+      {
+        where,
+        message: `the zone "${zone.name}" is not active at Cloudflare but ${zone.status}, so that nobody sees its records`,
+        cure: `have its registrar name these as its name servers, and wait for Cloudflare to notice: ${zone.nameServers.join(", ")}`,
+      },
+    ];
+  });
+  return [...strayed, ...unusable];
 }
 
-const addressTypes = ["A", "AAAA", "CNAME"];
-
-function foreignRecords(config: StackConfig, stack: string, existing: Existing): Mistake[] {
-  return existing.records
-    .filter((record) => standsInTheWay(record, config))
-    .filter(
-      (record) =>
-        !isOurs(stack, record.comment) &&
-        !config.adopt.includes(record.id) &&
-        !isIdentical(record, config, existing),
-    )
-    .map((record) => ({
-      where: `${record.name} ${record.type}`,
-      message: `"${record.content}" is there already and not of this stack (record ${record.id})`,
-      cure:
-        `delete it: curl -X DELETE -H "Authorization: Bearer $CLOUDFLARE_API_TOKEN" https://api.cloudflare.com/client/v4/zones/${record.zoneId}/dns_records/${record.id}` +
-        `\n      or keep it beside ours: pulumi config set --path 'mail-host:adopt[${config.adopt.length}]' ${record.id}`,
-    }));
-}
-
-/** Address records matter at the host's name, MX at the domains'; a CNAME bars everything beside it (RFC 1034 3.6.2). */
-function standsInTheWay(record: ExistingRecord, { host, directory }: StackConfig): boolean {
-  const isHost = record.name === host.name;
-  const isDomain = directory.domains.some(({ name }) => name === record.name);
-  return (isHost && addressTypes.includes(record.type)) || (isDomain && record.type === "MX");
-}
-
-/** The same name, type and content as the record that this stack wants. */
-export function isIdentical(
-  record: ExistingRecord,
-  { host }: StackConfig,
-  { addresses }: Existing,
-): boolean {
-  if (record.type === "MX")
-    return record.content.toLowerCase() === host.name && record.priority === 10;
-  return addresses.some(({ type, ip }) =>
-    type === "ipv4"
-      ? record.type === "A" && ip === record.content
-      : record.type === "AAAA" && `${ip}1` === record.content,
-  );
-}
-
-function movedLocation({ host }: StackConfig, { addresses }: Existing): Mistake[] {
+/** A location that is not where the stack lives. Pure. */
+export function movedLocation({ host }: StackConfig, { addresses }: Existing): Mistake[] {
   const elsewhere = addresses.find(({ location }) => location !== host.location);
   if (elsewhere === undefined) return [];
   return [
@@ -182,19 +186,4 @@ function movedLocation({ host }: StackConfig, { addresses }: Existing): Mistake[
       cure: `keep it with: pulumi config set --path 'mail-host:host.location' ${elsewhere.location}; to move, back up, and restore into a new stack there, which gets new addresses`,
     },
   ];
-}
-
-/** The id to import a record by, when an identical one exists that this stack did not make. */
-export function importId(
-  wanted: { name: string; type: string },
-  { config, stack, existing }: { config: StackConfig; stack: string; existing: Existing },
-): string | undefined {
-  const twin = existing.records.find(
-    (record) =>
-      record.name === wanted.name &&
-      record.type === wanted.type &&
-      !isOurs(stack, record.comment) &&
-      isIdentical(record, config, existing),
-  );
-  return twin === undefined ? undefined : `${twin.zoneId}/${twin.id}`;
 }

@@ -3,25 +3,25 @@
 
 import * as hcloud from "@pulumi/hcloud";
 import * as pulumi from "@pulumi/pulumi";
-import { createDnsRecord } from "./dns-record";
-import { hostRecords } from "./mail-records";
+import { canonicalIpv6 } from "../config/values";
+import { createDnsRecords, type PublishedRecord, type RecordPlan } from "./dns-record";
+import type { HostAddresses, MailRecord } from "./mail-records";
 
 /** What the addresses need to know. */
 export interface MailAddressArgs {
-  /** Name of both PTR records and of the A and AAAA records, e.g. `mail.example.com`. */
+  /** Name of both PTR records, e.g. `mail.example.com`. */
   readonly hostname: string;
-  /** Cloudflare zone of the host name. */
-  readonly zoneId: string;
+  /** The records of all names that lead to the addresses. */
+  readonly records: (addresses: HostAddresses) => readonly MailRecord[];
   /** Hetzner location. Changing it replaces the addresses; a lasting stack refuses. */
   readonly location: string;
   /** Protects the addresses from deletion, here and at Hetzner. */
   readonly lasting: boolean;
   readonly labels: Record<string, string>;
-  /** `zone/record` ids of identical A and AAAA records that exist already, by type. */
-  readonly imports: Readonly<Record<string, string>>;
+  readonly plan: RecordPlan;
 }
 
-/** Primary IPv4 and IPv6 with PTR, A and AAAA. */
+/** Primary IPv4 and IPv6 with their PTR records and the names that lead to them. */
 export class MailAddress extends pulumi.ComponentResource {
   /** e.g. `203.0.113.5`. */
   public readonly ipv4: pulumi.Output<string>;
@@ -30,6 +30,7 @@ export class MailAddress extends pulumi.ComponentResource {
   /** Hetzner's ids, as a server wants them. */
   public readonly ipv4Id: pulumi.Output<number>;
   public readonly ipv6Id: pulumi.Output<number>;
+  public readonly published: pulumi.Output<PublishedRecord[]>;
 
   constructor(name: string, args: MailAddressArgs, opts?: pulumi.ComponentResourceOptions) {
     super("mailhost:index:MailAddress", name, {}, opts);
@@ -44,7 +45,7 @@ export class MailAddress extends pulumi.ComponentResource {
           location: args.location,
           autoDelete: false,
           deleteProtection: args.lasting,
-          labels: { ...args.labels, component: "address" },
+          labels: { ...args.labels, component: "address", ...lastingLabel(args.lasting) },
         },
         { parent: this, protect: args.lasting, deleteBeforeReplace: true },
       );
@@ -65,31 +66,40 @@ export class MailAddress extends pulumi.ComponentResource {
         { parent: this, deleteBeforeReplace: true },
       );
     }
-    const addresses = pulumi.all([this.ipv4, this.ipv6]);
-    for (const record of hostRecords({ hostname: args.hostname, ipv4: "", ipv6: "" })) {
-      const importId = args.imports[record.type];
-      createDnsRecord(
-        `${name}-${record.key}`,
-        {
-          ...record,
-          zoneId: args.zoneId,
-          content: addresses.apply(([v4, v6]) => (record.type === "A" ? v4 : v6)),
-          ...(importId === undefined ? {} : { importId }),
-        },
-        { parent: this },
-      );
-    }
+    const addresses = pulumi
+      .all([this.ipv4, this.ipv6])
+      .apply(([v4, v6]) => ({ ipv4: v4, ipv6: v6 }));
+    const { published } = createDnsRecords(name, args.records({ ipv4: "", ipv6: "" }), {
+      parent: this,
+      plan: args.plan,
+      later: addresses.apply(args.records),
+    });
+    const pointers = addresses.apply(({ ipv4: v4, ipv6: v6 }) =>
+      [v4, v6].map((ip) => ({
+        name: ip,
+        type: "PTR",
+        value: args.hostname,
+        reason: "receivers want the name that the host greets with",
+      })),
+    );
+    this.published = pulumi.all([published, pointers]).apply((lists) => lists.flat());
 
     this.registerOutputs({
       ipv4: this.ipv4,
       ipv6: this.ipv6,
       ipv4Id: this.ipv4Id,
       ipv6Id: this.ipv6Id,
+      published: this.published,
     });
   }
 }
 
+/** Says of what may be deleted that it may: whatever lacks it is taken to be protected. */
+export function lastingLabel(lasting: boolean): Record<string, string> {
+  return lasting ? {} : { lasting: "false" };
+}
+
 /** Hetzner hands out a network, written `2001:db8:1:2::` or with `/64`; the server takes `::1` of it. */
 export function firstAddress(network: string): string {
-  return `${network.replace(/\/64$/, "")}1`;
+  return canonicalIpv6(`${network.replace(/\/64$/, "")}1`);
 }

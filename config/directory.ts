@@ -8,16 +8,30 @@ import {
   AliasAddress,
   CloudflareId,
   DestinationAddress,
+  DmarcPolicy,
   lowerCase,
   MailboxAddress,
   MailDomainName,
   PasswordHash,
+  ReportAddress,
 } from "./values";
 
-const Domain = z.strictObject(
-  { name: MailDomainName, zoneId: CloudflareId },
-  "is not a domain with its zone, e.g. {name: example.com, zoneId: …}",
-);
+const Domain = z
+  .strictObject(
+    {
+      name: MailDomainName,
+      zoneId: CloudflareId,
+      /** What receivers are asked to do with mail in the domain's name that it did not send. */
+      dmarcPolicy: DmarcPolicy.default("quarantine"),
+      /** Where DMARC and TLS reports go. Default: postmaster of the domain. */
+      reportAddress: ReportAddress.optional(),
+    },
+    "is not a domain with its zone, e.g. {name: example.com, zoneId: …}",
+  )
+  .transform((domain) => ({
+    ...domain,
+    reportAddress: domain.reportAddress ?? `postmaster@${domain.name}`,
+  }));
 
 const Mailbox = z
   .strictObject(
@@ -139,6 +153,8 @@ export function contradictions(directory: PlacedDirectory): Mistake[] {
     ...shadowedMailboxes(directory),
     ...deadEnds(directory),
     ...loops(directory),
+    ...servedNames(directory),
+    ...reportsToNobody(directory),
   ];
 }
 
@@ -212,7 +228,7 @@ function repeatedDestinations({ aliases }: PlacedDirectory): Mistake[] {
   });
 }
 
-const domainOf = (address: string) => lowerCase(address.slice(address.lastIndexOf("@") + 1));
+export const domainOf = (address: string) => lowerCase(address.slice(address.lastIndexOf("@") + 1));
 
 function strangers({ domainNames, mailboxes, aliases }: PlacedDirectory): Mistake[] {
   const names = new Set(domainNames);
@@ -266,6 +282,53 @@ function deadEnds({ domains, mailboxes, aliases }: PlacedDirectory): Mistake[] {
         ),
       ),
   );
+}
+
+/** Names that the host serves for each mail domain: policy and settings over HTTPS. */
+export const webLabels = ["mta-sts", "autoconfig", "autodiscover"] as const;
+
+/** A name that is served for one domain takes no mail, so that it cannot be a mail domain itself. */
+function servedNames({ domains }: PlacedDirectory): Mistake[] {
+  const served = new Map(
+    domains.flatMap(({ entry }) =>
+      webLabels.map((label) => [`${label}.${entry.name}`, entry.name]),
+    ),
+  );
+  return domains.flatMap((placed) => {
+    const owner = served.get(placed.entry.name);
+    return owner === undefined
+      ? []
+      : [
+          mistake(
+            placed,
+            "name",
+            `"${placed.entry.name}" is a name that this host serves for ${owner}, and takes no mail`,
+          ),
+        ];
+  });
+}
+
+/** Addresses that every domain answers (RFC 2142 sections 4 and 5; RFC 5321 4.5.1 for postmaster). */
+export const requiredNames = ["postmaster", "abuse", "hostmaster", "webmaster"];
+
+function reportsToNobody({ domains, domainNames, mailboxes, aliases }: PlacedDirectory): Mistake[] {
+  const receivers = new Set([
+    ...[...mailboxes, ...aliases].map(({ entry }) => entry.address),
+    ...domainNames.flatMap((name) => requiredNames.map((local) => `${local}@${name}`)),
+  ]);
+  return domains.flatMap((placed) => {
+    const { reportAddress } = placed.entry;
+    const place = domainOf(reportAddress);
+    if (!domainNames.includes(place)) return [];
+    if (receivers.has(reportAddress) || receivers.has(`@${place}`)) return [];
+    return [
+      mistake(
+        placed,
+        "reportAddress",
+        `"${reportAddress}" is neither a mailbox nor an alias here, so that reports would be refused`,
+      ),
+    ];
+  });
 }
 
 /** Follows aliases to aliases; a mailbox's own address ends the way (Postfix stops at identity, virtual(5)). */

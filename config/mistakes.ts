@@ -14,6 +14,8 @@ export interface Mistake {
   readonly message: string;
   /** The command, or the edit, that mends it. */
   readonly cure: string;
+  /** Other ways to mend it, each on a line of its own. */
+  readonly orElse?: readonly string[];
 }
 
 /** Thrown once with everything that was found; its message is laid out for a person. */
@@ -30,8 +32,8 @@ function formatMistakes(mistakes: readonly Mistake[]): string {
       ? "one mistake in the configuration"
       : `${mistakes.length} mistakes in the configuration`;
   const lines = mistakes.map(
-    ({ where, message, cure }) =>
-      `  ${printable(where)}: ${printable(message)}\n      ${printable(cure)}`,
+    ({ where, message, cure, orElse = [] }) =>
+      `  ${printable(where)}: ${printable(message)}\n      ${[cure, ...orElse].map(printable).join("\n      ")}`,
   );
   return `${head}; nothing was created or changed.\n${lines.join("\n")}`;
 }

@@ -53,8 +53,14 @@ export const Hostname = domainName("a fully qualified host name", "mail.example.
   "is longer than 63 characters, which is more than Hetzner takes for a server name",
 );
 
+/** Names below a mail domain, such as `_submissions._tcp.example.com`, must fit into 253 characters too. */
+const longestMailDomain = 253 - "_submissions._tcp.".length;
+
 /** A domain that receives mail, e.g. `example.com`. */
-export const MailDomainName = domainName("a mail domain", "example.com");
+export const MailDomainName = domainName("a mail domain", "example.com").refine(
+  (name) => name.length <= longestMailDomain,
+  `is longer than ${longestMailDomain} characters, which leaves no room for the names below it`,
+);
 
 /** RFC 5321 4.5.3.1.1: 64 octets. Dovecot's `auth_username_chars` and the path of the mailbox limit the alphabet. */
 const mailboxLocalPart = /^(?=.{1,64}$)[a-z0-9_]+((\.|-+)[a-z0-9_]+)*$/;
@@ -99,10 +105,59 @@ export const DestinationAddress = z
     return foreignLocalPart.test(local) && isDomainName(lowerCase(domain));
   }, "is not a mail address that an alias can lead to, e.g. bob@example.org");
 
+/** Where reports about a domain go. Its characters need no escape in a URI (RFC 3986 2.3, RFC 7489 6.2). */
+export const ReportAddress = z
+  .string("is not a mail address, e.g. postmaster@example.com")
+  .overwrite(lowerCase)
+  .refine((value) => {
+    const { local, domain } = splitAddress(value);
+    return /^(?=.{1,64}$)[a-z0-9_]+([.+-]+[a-z0-9_]+)*$/.test(local) && isDomainName(domain);
+  }, "is not a mail address that reports can go to, e.g. postmaster@example.com");
+
+/** What receivers are asked to do with mail that fails DMARC. */
+export const DmarcPolicy = z.enum(["none", "quarantine", "reject"], {
+  error: "is not a DMARC policy; allowed: quarantine, reject, none",
+});
+
+/** A server that takes our mail and passes it on. */
+export const RelayName = domainName("the name of a mail server", "smtp.example.net");
+
+/** User name or password at a smarthost: printable, since it stands on one line of a file. */
+const credential = (what: string, pattern: RegExp) =>
+  z
+    .string(`is not a ${what}`)
+    .regex(pattern, `is not a ${what}: 1 to 256 printable ASCII characters without blanks`);
+export const RelayUser = credential(
+  "user name that a smarthost can ask for",
+  /^(?!.*:)[\x21-\x7e]{1,256}$/,
+);
+export const RelayPassword = credential(
+  "password that a smarthost can ask for",
+  /^[\x21-\x7e]{1,256}$/,
+);
+
+/** The mechanism that lets a smarthost send for our domains (RFC 7208 5). */
+export const SpfInclude = z
+  .string("is not an SPF mechanism, e.g. include:_spf.example.net")
+  .overwrite(lowerCase)
+  .refine((value) => {
+    const [mechanism = "", name = "", ...rest] = value.split(":");
+    const labels = name.replace(/_/g, "x");
+    return mechanism === "include" && rest.length === 0 && isDomainName(labels);
+  }, "is not an SPF mechanism of this form: include:_spf.example.net");
+
 /** Cloudflare's id of a zone or a record. */
 export const CloudflareId = z
   .string("is not a Cloudflare id (32 hex characters)")
   .regex(/^[0-9a-f]{32}$/, "is not a Cloudflare id (32 hex characters)");
+
+/** Directory of an ACME authority (RFC 8555 7.1.1). */
+export const AcmeDirectory = z
+  .string("is not the https URL of an ACME directory")
+  .regex(
+    /^https:\/\/[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:\d{1,5})?(\/[A-Za-z0-9._:-]+)*\/?$/,
+    "is not the https URL of an ACME directory, e.g. https://acme-staging-v02.api.letsencrypt.org/directory",
+  );
 
 /** Hetzner's locations (`hcloud location list`). */
 export const HetznerLocation = z.enum(["fsn1", "nbg1", "hel1", "ash", "hil", "sin"], {
@@ -143,8 +198,13 @@ function addressBits(address: string, family: number): number[] {
   );
 }
 
+/** As RFC 5952 writes it. */
+export function canonicalIpv6(address: string): string {
+  return new URL(`http://[${address}]/`).hostname.slice(1, -1);
+}
+
 function expandIpv6(address: string): number[] {
-  const ascii = new URL(`http://[${address}]/`).hostname.slice(1, -1);
+  const ascii = canonicalIpv6(address);
   const [head = "", tail] = ascii.split("::");
   const parse = (part: string) =>
     part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16));
@@ -153,6 +213,20 @@ function expandIpv6(address: string): number[] {
   return tail === undefined
     ? left
     : [...left, ...Array(8 - left.length - right.length).fill(0), ...right];
+}
+
+/** A day, as ISO 8601 writes it. It goes into labels, whose values may hold no colon: so no time of day. */
+export const CalendarDate = z
+  .string("is not a date, e.g. 2026-12-01")
+  .refine(
+    (value) => /^2\d{3}-\d\d-\d\d$/.test(value) && isOfCalendar(value),
+    "is not a date of the calendar: year, month and day, e.g. 2026-12-01",
+  );
+
+/** `Date` takes the 31st of November for the 1st of December. */
+function isOfCalendar(date: string): boolean {
+  const time = Date.parse(`${date}T00:00:00Z`);
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(date);
 }
 
 /** One public key in the format of `authorized_keys`, without options. */

@@ -3,6 +3,7 @@
 
 import type { LabStatus } from "./control";
 import { openLab } from "./lab";
+import { delegationSignersIn } from "./world/registrar";
 
 const usage = `usage: npm run lab -- [--name <lab>] <verb>
 
@@ -14,6 +15,8 @@ const usage = `usage: npm run lab -- [--name <lab>] <verb>
   run <command>               run a command that calls \`pulumi\` there
   exec <machine> <command>    run a command inside a machine
   forward <machine> <port>    lead a port of this machine's loopback there
+  registrar <domain> <DS>|none
+                              put a domain's DS record, as \`pulumi stack output\` shows it, into the parent zone
 `;
 
 class UsageError extends Error {}
@@ -44,6 +47,7 @@ export function statusText(status: LabStatus): string {
     "clouds",
     `  Hetzner Cloud  ${status.apis.hcloud}`,
     `  Cloudflare     ${status.apis.cloudflare}`,
+    ...(status.acme === null ? [] : ["", `ACME directory  ${status.acme.directory}`]),
     ...(status.nameserver === null ? [] : ["", `name server  ${status.nameserver.ipv4}`]),
   ].join("\n");
 }
@@ -94,6 +98,13 @@ async function perform(name: string | undefined, args: readonly string[]): Promi
         throw new UsageError("forward <machine> <port>");
       }
       print(`127.0.0.1:${await lab.forward(machine, Number(port))}`);
+      return 0;
+    }
+    case "registrar": {
+      const [domain, ...ds] = rest;
+      if (domain === undefined || ds.length === 0)
+        throw new UsageError("registrar <domain> <DS>|none");
+      await lab.register(domain, delegationSignersIn(ds));
       return 0;
     }
     default:

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
 import { createCloudflare, zoneIdOf } from "./clouds/cloudflare";
+import type { Zone } from "./clouds/cloudflare/records";
 import { createHetznerCloud } from "./clouds/hetzner";
 import type { Infrastructure } from "./clouds/infrastructure";
 import { fileStore, type Store } from "./clouds/store";
@@ -19,7 +20,7 @@ const actionMilliseconds = 100;
 
 // One account holds the zones that a lab's programs may write to.
 const accountId = zoneIdOf("mail-host lab account");
-const zones = ["example.test", "second.test", "example.com", "example.org"].map((name) => ({
+const labZones = ["example.test", "second.test", "example.com", "example.org"].map((name) => ({
   name,
   id: zoneIdOf(name),
   accountId,
@@ -31,9 +32,19 @@ export interface Clouds {
   readonly cloudflare: FastifyInstance;
 }
 
-/** Makes both clouds over one infrastructure and one memory. */
-export const createClouds = (infrastructure: Infrastructure, store: Store): Clouds => ({
-  hetzner: createHetznerCloud({ infrastructure, store, actionMilliseconds }),
+/** A zone of the lab's account. */
+export const zoneOfAccount = (name: string, id: string): Zone => ({ name, id, accountId });
+
+/** Makes both clouds over one infrastructure and one memory, with other zones than the lab's when asked to. */
+export const createClouds = (
+  infrastructure: Infrastructure,
+  store: Store,
+  {
+    zones = labZones,
+    milliseconds = actionMilliseconds,
+  }: { readonly zones?: readonly Zone[]; readonly milliseconds?: number } = {},
+): Clouds => ({
+  hetzner: createHetznerCloud({ infrastructure, store, actionMilliseconds: milliseconds }),
   cloudflare: createCloudflare({ infrastructure, store, zones }),
 });
 

@@ -22,6 +22,8 @@ export const statusSchema = z.object({
   elsewhere: z
     .object({ domain: z.string(), ipv4: z.string(), ipv6: z.string(), inbox: z.string() })
     .nullable(),
+  /** The certificate authority's directory, and a file with every root that the lab trusts. */
+  acme: z.object({ directory: z.string(), caFile: z.string() }).nullable(),
   apis: z.object({ hcloud: z.string(), cloudflare: z.string() }),
 });
 
@@ -36,7 +38,7 @@ const failureSchema = z.object({ message: z.string() });
 /** Asks a process of the lab; undefined where nothing listens. */
 export function ask<T>(
   socketPath: string,
-  method: "GET" | "POST",
+  method: "GET" | "POST" | "PUT",
   path: string,
   schema: z.ZodType<T>,
   body?: unknown,
@@ -63,6 +65,6 @@ export function ask<T>(
       if (error.code === "ENOENT" || error.code === "ECONNREFUSED") resolve(undefined);
       else reject(error);
     });
-    request.end(method === "POST" ? JSON.stringify(body ?? {}) : undefined);
+    request.end(method !== "GET" ? JSON.stringify(body ?? {}) : undefined);
   });
 }

@@ -52,6 +52,10 @@ export function engineEnvironment(
     CLOUDFLARE_BASE_URL: status.apis.cloudflare,
     CLOUDFLARE_API_TOKEN: labTokens.cloudflare,
     SSH_AUTH_SOCK: paths.agent,
+    // The program asks servers of the lab over TLS.
+    ...(status.acme === null
+      ? {}
+      : { NODE_EXTRA_CA_CERTS: status.acme.caFile, SSL_CERT_FILE: status.acme.caFile }),
     PULUMI_BACKEND_URL: `file://${paths.pulumi}`,
     PULUMI_CONFIG_PASSPHRASE: "lab",
     MAIL_HOST_LAB: paths.name,

@@ -1,14 +1,18 @@
 // A lab as tests and commands use it: one object for one name, whether or not it is up.
 
+import { z } from "zod";
 import { ask, forwardSchema, type LabStatus, leaderSchema, portSchema } from "./control";
 import { engineCaptured, engineOnTerminal } from "./engine-run";
 import { attempt, type Finished, type RunOptions, runOnTerminal } from "./host/run";
 import { bringUp, labStatus, takeDown, type UpOptions } from "./lifecycle";
 import { inMachine } from "./machines/machine";
+import { resolvers } from "./network/addresses";
 import { inNetwork } from "./network/namespaces";
 import { type LabPaths, labPaths } from "./paths";
-import { type ReceivedMail, receivedMail, waitForMail } from "./world/elsewhere";
-import { type Delivery, deliverySchema, type OutgoingMail } from "./world/send";
+import type { AcmeOptions, AcmeOrder } from "./world/acme";
+import { receivedMail, waitForMail } from "./world/inbox";
+import { type Delivery, deliverySchema, type OutgoingMail, type ReceivedMail } from "./world/mail";
+import { registration } from "./world/registrar";
 
 type Report = (line: string) => void;
 const silent: Report = () => {};
@@ -41,8 +45,17 @@ export interface Lab {
   inNetwork(argv: readonly string[], options?: RunOptions): Promise<Finished>;
   /** A port of this machine's loopback that leads to a machine's port, until the lab goes down. */
   forward(machine: string, port: number): Promise<number>;
-  /** Sends mail from elsewhere.test's host. */
+  /** Tells the registrar of a domain its DS records: none makes it insecure, null lets it be as at first. */
+  register(domain: string, ds: readonly string[] | null): Promise<void>;
+  /** Whether the lab's resolvers have an authenticated answer about a domain. */
+  validates(domain: string): Promise<boolean>;
+  /** Takes the certificate authority away until it is started again. */
+  stopAcme(): Promise<void>;
+  /** Starts the certificate authority with these options; whatever it knew of accounts is forgotten. */
+  startAcme(options?: AcmeOptions): Promise<void>;
+  /** Sends mail from the host of a foreign mail domain. */
   sendMail(mail: OutgoingMail): Promise<Delivery>;
+  /** All mail that foreign mail domains received, with what they found of it. */
   receivedMail(): Promise<ReceivedMail[]>;
   waitForMail(
     wanted: (mail: ReceivedMail) => boolean,
@@ -74,6 +87,11 @@ export function openLab(name?: string): Lab {
     options: PulumiOptions = {},
   ): Promise<Finished> => engineCaptured(paths, await status(), command, options.show ?? false);
 
+  const orderAcme = async (order: AcmeOrder): Promise<void> => {
+    const answer = await ask(paths.control, "POST", "/acme", z.object({}), order);
+    if (answer === undefined) throw notUp();
+  };
+
   const pulumi = (args: readonly string[], options?: PulumiOptions): Promise<Finished> =>
     withEngine(["pulumi", ...args], options);
 
@@ -101,6 +119,18 @@ export function openLab(name?: string): Lab {
       if (answer === undefined) throw notUp();
       return answer.port;
     },
+    async register(domain, ds) {
+      const path = `/registrar/${encodeURIComponent(domain)}`;
+      const answer = await ask(paths.control, "PUT", path, registration, { ds });
+      if (answer === undefined) throw notUp();
+    },
+    async validates(domain) {
+      const dig = ["dig", "+dnssec", "+tries=1", `@${resolvers[0].ipv4}`, domain, "SOA"];
+      const { stdout } = await attempt(inNetwork(paths, dig));
+      return /status: NOERROR/.test(stdout) && /flags:[^;]* ad[ ;]/.test(stdout);
+    },
+    stopAcme: () => orderAcme({ running: false }),
+    startAcme: (options = {}) => orderAcme({ running: true, ...options }),
     async sendMail(mail) {
       const answer = await ask(paths.control, "POST", "/send", deliverySchema, mail);
       if (answer === undefined) throw notUp();
@@ -111,7 +141,7 @@ export function openLab(name?: string): Lab {
   };
 }
 
-/** Sends mail from elsewhere.test to the world of a lab. */
+/** Sends mail from a foreign domain to the world of a lab. */
 export const sendMail = ({
   lab,
   ...mail

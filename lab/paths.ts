@@ -21,7 +21,13 @@ export interface LabPaths {
   readonly pulumi: string;
   readonly machines: string;
   readonly volumes: string;
+  /** Trust anchor of the lab's DNS. */
+  readonly anchor: string;
   readonly received: string;
+  readonly smarthost: string;
+  /** Roots that the lab trusts, one a file; and the same in one file. */
+  readonly ca: string;
+  readonly caFile: string;
   readonly log: string;
 }
 
@@ -56,7 +62,11 @@ export function labPaths(name: string = defaultLabName()): LabPaths {
     pulumi: join(state, "pulumi"),
     machines: join(state, "machines"),
     volumes: join(state, "volumes"),
+    anchor: join(state, "anchor"),
     received: join(state, "elsewhere"),
+    smarthost: join(state, "smarthost"),
+    ca: join(state, "ca"),
+    caFile: join(state, "ca.pem"),
     log: join(state, "log"),
   };
 }

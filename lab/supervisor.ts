@@ -18,11 +18,21 @@ import { apis, elsewhere, packages, packagesPort, rootServers, router } from "./
 import { publicIpv6 } from "./network/namespaces";
 import { relayToSocket, serveTunnels } from "./network/tunnels";
 import { type LabPaths, labPaths } from "./paths";
-import { serveElsewhere } from "./world/elsewhere";
+import { AcmeServer, acmeDirectory, acmeOrderSchema } from "./world/acme";
+import { Authority } from "./world/authority";
+import { openCredentials } from "./world/credentials";
+import { elsewhereDomain } from "./world/domains";
+import { Inbox } from "./world/inbox";
+import { outgoingMailSchema } from "./world/mail";
 import { Nameserver } from "./world/nameserver";
+import { servePolicies } from "./world/policies";
+import { foreignZones } from "./world/publications";
+import { serveMailHosts } from "./world/receive";
+import { registration } from "./world/registrar";
 import { startResolver } from "./world/resolver";
-import { deliver, outgoingMailSchema } from "./world/send";
-import { elsewhereDomain } from "./world/zones";
+import { deliver } from "./world/send";
+import { serveSmarthost } from "./world/smarthost";
+import { writeTrustAnchor } from "./world/zone-keys";
 
 interface Running {
   status(): LabStatus;
@@ -37,14 +47,21 @@ async function withMachines(
 ): Promise<Running> {
   await relayToSocket(packages.ipv4, packagesPort, paths.packages);
   const image = await ensureImage(paths, report);
-  report("starting name server, resolver, clouds and elsewhere.test");
-  const nameserver = new Nameserver(paths);
+  report("starting name server, resolver, clouds, certificate authority and foreign mail domains");
+  writeTrustAnchor(paths);
+  const authority = await Authority.open(paths);
+  const credentials = await openCredentials(paths, authority);
+  const nameserver = new Nameserver(paths, foreignZones(credentials));
   const infrastructure = new LabInfrastructure(paths, image, nameserver, blockOutgoingMail);
   await mountVolumeStore(paths);
   const resolver = await startResolver(paths);
   await infrastructure.restore();
+  const acme = new AcmeServer(paths, authority);
+  await acme.start();
   await serveMetadata(() => infrastructure.machines);
-  await serveElsewhere(paths);
+  await serveMailHosts(credentials, new Inbox(paths.received));
+  await servePolicies(credentials);
+  await serveSmarthost(paths, authority);
   const agent = await startAgent(paths);
   const addresses = await serveClouds(paths, infrastructure, apis.ipv4);
   const named = (name: string) =>
@@ -68,6 +85,7 @@ async function withMachines(
       })),
       nameserver: { ipv4: rootServers[0]?.[1] ?? "" },
       elsewhere: { domain: elsewhereDomain, ...elsewhere, inbox: paths.received },
+      acme: { directory: acmeDirectory, caFile: paths.caFile },
       apis: addresses,
     }),
     addRoutes(app) {
@@ -77,11 +95,23 @@ async function withMachines(
           throw new Error(`machine "${params.name}": is not running in this lab`);
         return { pid };
       });
-      app.post("/send", async ({ body }) => deliver(outgoingMailSchema.parse(body)));
+      app.put<{ Params: { domain: string } }>("/registrar/:domain", async ({ params, body }) => {
+        const told = registration.parse(body);
+        await infrastructure.register(params.domain, told.ds);
+        return told;
+      });
+      app.post("/acme", async ({ body }) => {
+        const { running, ...options } = acmeOrderSchema.parse(body);
+        await (running ? acme.start(options) : acme.stop());
+        return {};
+      });
+      app.post("/send", async ({ body }) =>
+        deliver(outgoingMailSchema.parse(body), { credentials, caFile: paths.caFile }),
+      );
     },
     async stop() {
       await Promise.all(infrastructure.machines.map((machine) => machine.powerOff()));
-      await Promise.all([nameserver, resolver, agent].map((daemon) => daemon.stop()));
+      await Promise.all([nameserver, resolver, agent, acme].map((daemon) => daemon.stop()));
     },
   };
 }
@@ -95,6 +125,7 @@ async function withoutMachines(paths: LabPaths): Promise<Running> {
       machines: [],
       nameserver: null,
       elsewhere: null,
+      acme: null,
       apis: addresses,
     }),
     addRoutes() {},

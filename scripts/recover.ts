@@ -1,10 +1,8 @@
-// `npm run recover`: mends a stack whose `pulumi` was interrupted. Clears the lock, takes interrupted
-// operations out of the state, and imports what carries the stack's marks and is missing there.
-// Deletes nothing. Runs the ordinary `pulumi` with the caller's environment.
+// `npm run recover`: mends a stack whose `pulumi` was interrupted. Mends half-written state files, clears
+// the lock, takes interrupted operations out of the state, and imports what carries the stack's marks and
+// is missing there. Deletes nothing in a cloud. Runs the ordinary `pulumi` with the caller's environment.
 
-import { spawn } from "node:child_process";
 import {
-  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -12,10 +10,13 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { apis, findAtCloudflare, findAtHetzner } from "./recovery/clouds";
+import { parse } from "yaml";
+import { apis } from "./clouds/api";
+import { lockIn, type Pulumi, pulumiOn } from "./pulumi";
+import { findAtCloudflare, findAtHetzner } from "./recovery/clouds";
 import {
   complaints,
   exported,
@@ -25,47 +26,9 @@ import {
   type Resource,
 } from "./recovery/placement";
 import { importedAs, leftAlone, type Recovery, recoveryText } from "./recovery/report";
+import { backendFolder, type Mended, mendStateFiles } from "./recovery/state-files";
 
 const usage = "usage: npm run recover -- [--stack <stack>] [--json]";
-
-interface Finished {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** `pulumi` on this stack, without a terminal. */
-type Pulumi = (...args: string[]) => Promise<Finished>;
-
-const pulumiOn =
-  (stack: string | undefined): Pulumi =>
-  (...args) =>
-    new Promise((resolve, reject) => {
-      const all = [
-        ...args,
-        "--non-interactive",
-        ...(stack === undefined ? [] : ["--stack", stack]),
-      ];
-      const child = spawn("pulumi", all, { stdio: ["ignore", "pipe", "pipe"] });
-      const out: Buffer[] = [];
-      const err: Buffer[] = [];
-      child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
-      child.stderr.on("data", (chunk: Buffer) => err.push(chunk));
-      child.once("error", (error) =>
-        reject(
-          new Error(
-            `pulumi: cannot be run (${error.message}); install it: https://www.pulumi.com/docs/install/`,
-          ),
-        ),
-      );
-      child.once("close", (code) =>
-        resolve({
-          status: code ?? 1,
-          stdout: Buffer.concat(out).toString(),
-          stderr: Buffer.concat(err).toString(),
-        }),
-      );
-    });
 
 const failed = (verb: string, why: string) =>
   new Error(
@@ -115,27 +78,22 @@ function pulumiAtWork(): string[] {
   });
 }
 
+/** Half-written files of a state that is kept in a folder; other backends keep theirs whole. */
+async function mendState(): Promise<Mended[]> {
+  const { url } = JSON.parse(await said(pulumiOn(undefined), "whoami", "--json"));
+  const folder = backendFolder(url);
+  const { name } = parse(readFileSync("Pulumi.yaml", "utf8"));
+  return folder === undefined ? [] : mendStateFiles(folder, name);
+}
+
 /** The refresh that takes interrupted operations out of the state; true when a lock was in its way. */
 async function clear(pulumi: Pulumi): Promise<boolean> {
   const refresh = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"];
   const { status, stdout, stderr } = await pulumi(...refresh);
   if (status === 0) return false;
-  if (!/currently locked|update is currently in progress/i.test(stdout + stderr))
-    throw failed("refresh", `${stdout}\n${stderr}`);
-  const holders = [...stderr.matchAll(/created by (\S+@(\S+) \(pid (\d+)\))/g)];
-  const [, elsewhere] = holders.find(([, , machine]) => machine !== hostname()) ?? [];
-  if (elsewhere !== undefined) {
-    throw new Error(
-      `the stack is locked by ${elsewhere}, of which nothing is known here; if nothing runs there any more: pulumi cancel --yes && npm run recover`,
-    );
-  }
-  // Whatever its folder or its owner; a number that another process has by now is worth a look too.
-  const [, here, , pid] = holders.find(([, , , held]) => existsSync(`/proc/${held}`)) ?? [];
-  if (here !== undefined) {
-    throw new Error(
-      `the stack is locked by ${here}, which runs; wait for its end, or end it with: kill ${pid}`,
-    );
-  }
+  const lock = lockIn(stdout + stderr, "npm run recover");
+  if (lock === undefined) throw failed("refresh", `${stdout}\n${stderr}`);
+  if (lock.obstacle !== undefined) throw new Error(lock.obstacle);
   await said(pulumi, "cancel", "--yes");
   await said(pulumi, ...refresh);
   return true;
@@ -148,6 +106,7 @@ async function recover(pulumi: Pulumi): Promise<Recovery> {
       `pulumi: process ${busy} is at work in this folder; wait for its end, or end it with: kill ${busy}`,
     );
   }
+  const mended = await mendState();
   const configuration = await said(pulumi, "config", "--show-secrets", "--json");
   const { hetzner, cloudflare } = apis(configuration, process.env);
   const { interrupted } = exported(await said(pulumi, "stack", "export"));
@@ -159,10 +118,16 @@ async function recover(pulumi: Pulumi): Promise<Recovery> {
   const zoneIds = everything
     .map(({ inputs }) => inputs.zoneId)
     .filter((zoneId) => typeof zoneId === "string");
-  const found = [
-    ...(await findAtHetzner(hetzner, stack)),
-    ...(await findAtCloudflare(cloudflare, stack, [...new Set(zoneIds)])),
-  ];
+  const found = await Promise.all([
+    findAtHetzner(hetzner, stack),
+    findAtCloudflare(cloudflare, stack, [...new Set(zoneIds)]),
+  ]).then(
+    (lists) => lists.flat(),
+    (error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(`${why}; nothing was imported; run \`npm run recover\` again`);
+    },
+  );
   const { placed, unplaced } = place(found, { wanted, held });
   if (placed.length > 0) {
     const folder = mkdtempSync(join(tmpdir(), "mail-host-recover-"));
@@ -176,6 +141,7 @@ async function recover(pulumi: Pulumi): Promise<Recovery> {
     }
   }
   return {
+    mended,
     wasLocked,
     interrupted,
     imported: placed.map(importedAs),

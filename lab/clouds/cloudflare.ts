@@ -3,10 +3,12 @@
 
 import * as crypto from "node:crypto";
 import Fastify, { type FastifyInstance } from "fastify";
+import { z } from "zod";
 import { type Account, addDnsRecords } from "./cloudflare/dns-records";
+import { addDnssec, signingKey } from "./cloudflare/dnssec";
 import { CloudflareError, noRoute } from "./cloudflare/errors";
 import { type Zone, zoneRecords } from "./cloudflare/records";
-import { cloudflareState, emptyAccount } from "./cloudflare/state";
+import { cloudflareState, emptyAccount, zoneStatus } from "./cloudflare/state";
 import { addZones } from "./cloudflare/zones";
 import type { Infrastructure } from "./infrastructure";
 import { JsonBodyError, readJsonBodies } from "./json-bodies";
@@ -84,9 +86,10 @@ export function createCloudflare(options: CloudflareOptions): FastifyInstance {
     },
     publish(zone) {
       store.save();
-      const published = publishing.then(() =>
-        infrastructure.publishZone(zone.name, zoneRecords(zone, state.records)),
-      );
+      const published = publishing.then(async () => {
+        const key = await signingKey(zone, state.dnssec[zone.id], infrastructure);
+        await infrastructure.publishZone(zone.name, zoneRecords(zone, state.records), key);
+      });
       publishing = published.catch(() => {});
       return published;
     },
@@ -102,9 +105,24 @@ export function createCloudflare(options: CloudflareOptions): FastifyInstance {
       }));
       addZones(api, account, zones);
       addDnsRecords(api, account);
+      addDnssec(api, account, infrastructure);
     },
     { prefix: "/client/v4" },
   );
+
+  // What only Cloudflare itself decides: whether it has seen a zone delegated to its name servers.
+  app.put<{ Params: { zone: string } }>("/_lab/zones/:zone", async (request, reply) => {
+    const zone = zones.find(({ name }) => name === request.params.zone);
+    const sent = z.object({ status: zoneStatus }).safeParse(request.body);
+    if (zone === undefined || !sent.success) {
+      const allowed = zones.map(({ name }) => name).join(", ");
+      const message = `zone: "${request.params.zone}" is not one of ${allowed}, or the body is not {"status": "${zoneStatus.options.join('" | "')}"}`;
+      return reply.code(400).send({ message });
+    }
+    state.zoneStatus[zone.id] = sent.data.status;
+    store.save();
+    return sent.data;
+  });
 
   app.addHook("onReady", async () => {
     for (const zone of zones) {

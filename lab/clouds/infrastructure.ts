@@ -79,8 +79,17 @@ export interface Infrastructure {
 
   /** PTR record of one address; null removes it. */
   setPtr(ip: string, name: string | null): Promise<void>;
-  /** Publishes a zone: all its records except SOA and NS, which are the name server's own. */
-  publishZone(zone: string, records: readonly ZoneRecord[]): Promise<void>;
+  /**
+   * Publishes a zone: all its records except SOA and NS, which are the name server's own; signed with a
+   * private key in PEM, or unsigned without one.
+   */
+  publishZone(
+    zone: string,
+    records: readonly ZoneRecord[],
+    signingKey: string | null,
+  ): Promise<void>;
+  /** RDATA of the DS records that the registrar has put into the parent of a zone. */
+  delegationSigners(zone: string): Promise<readonly string[]>;
 }
 
 const nothing = async (): Promise<void> => {};
@@ -101,4 +110,5 @@ export const noInfrastructure: Infrastructure = {
   deleteVolume: nothing,
   setPtr: nothing,
   publishZone: nothing,
+  delegationSigners: async () => [],
 };

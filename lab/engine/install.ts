@@ -50,6 +50,8 @@ const Installed = z.strictObject({
 });
 type Installed = z.infer<typeof Installed>;
 
+const Package = z.object({ version: z.string() });
+
 const engineFolder = __dirname;
 
 /** Makes the engine, or finds it made, and says in one line what it consists of. */
@@ -64,6 +66,62 @@ export async function ensureEngine(report: Report): Promise<Engine> {
     return ready(engine, report);
   } finally {
     unlock();
+  }
+}
+
+/**
+ * The same engine with the stand-in for commands, even where the official plugin is installed: only the
+ * stand-in can ask a recorded host.
+ */
+export async function withStandInCommands(engine: Engine): Promise<Engine> {
+  const { command } = plugins;
+  if (engine.standIns.includes("command") || command?.kind !== "stand-in") return engine;
+  const cache = join(cacheFolder(), "engine");
+  const installedHome = engine.environment.PULUMI_HOME ?? "";
+  const home = join(dirname(installedHome), "home-stand-in-commands");
+  const unlock = await lock(cache, () => {});
+  try {
+    if (!existsSync(home)) {
+      const unfinished = `${home}.unfinished-${process.pid}`;
+      const place = `resource-command-v${command.version}`;
+      const entries = readdirSync(join(installedHome, "plugins"), { withFileTypes: true });
+      // Beside the plugins the engine notes when it used them.
+      const others = entries.filter((one) => one.isDirectory() && one.name !== place);
+      for (const { name } of others) {
+        link(join(installedHome, "plugins", name), join(unfinished, "plugins", name));
+      }
+      const made = await make(cache, command, engine.pulumi, () => {});
+      link(made, join(unfinished, "plugins", place));
+      renameSync(unfinished, home);
+    }
+  } finally {
+    unlock();
+  }
+  return {
+    ...engine,
+    environment: { ...engine.environment, PULUMI_HOME: home },
+    standIns: [...engine.standIns, "command"],
+  };
+}
+
+/**
+ * Lets a home of the engine's answer for a program with packages of other versions: the engine takes a plugin
+ * of exactly the version that a package names, and here each plugin stands for all of its versions.
+ */
+export function answerFor(
+  program: string,
+  { engine, home }: { engine: Engine; home: string },
+): void {
+  const installedPlugins = join(engine.environment.PULUMI_HOME ?? "", "plugins");
+  const entries = readdirSync(installedPlugins, { withFileTypes: true });
+  for (const { name } of entries.filter((one) => one.isDirectory())) {
+    const [, plugin = ""] = /^resource-(.+)-v[^-]+$/.exec(name) ?? [];
+    const named = join(program, "node_modules/@pulumi", plugin, "package.json");
+    const asked = existsSync(named)
+      ? [`resource-${plugin}-v${Package.parse(JSON.parse(readFileSync(named, "utf8"))).version}`]
+      : [];
+    for (const place of [name, ...asked].map((one) => join(home, "plugins", one)))
+      if (!existsSync(place)) link(join(installedPlugins, name), place);
   }
 }
 

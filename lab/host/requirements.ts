@@ -19,7 +19,10 @@ const programs: Readonly<Record<string, string>> = {
   knotd: "knot",
   unbound: "unbound",
   openssl: "openssl",
+  dig: "bind9-dnsutils",
+  pebble: "pebble",
   "ssh-agent": "openssh-client",
+  pip3: "python3-pip",
 };
 
 /** Units that come with those packages and belong to the machine's owner, not to a lab. */

@@ -8,6 +8,7 @@ import { attempt, run } from "../host/run";
 import { packages, packagesPort } from "../network/addresses";
 import { inNetwork } from "../network/namespaces";
 import { cacheFolder, type LabPaths } from "../paths";
+import { anchorFiles } from "../world/zone-keys";
 
 const debianPackages = [
   "systemd-sysv",
@@ -75,6 +76,30 @@ while read -r what where type options _; do
 done < /etc/fstab
 `;
 
+// The lab that a machine runs in binds its roots into a folder where Debian looks for an owner's own. More
+// than one may come while they are being taken over.
+const trustScript = `#!/bin/sh
+set -eu
+folder=/usr/local/share/ca-certificates/lab
+until before=$(ls "$folder") && update-ca-certificates && [ "$before" = "$(ls "$folder")" ]; do :; done
+`;
+
+const trustService = `[Unit]
+Description=Trust in the lab's certificate authorities
+Before=cloud-config.service ssh.service
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/sbin/lab-trust
+`;
+
+const trustPath = `[Unit]
+Description=Wait for further certificate authorities of the lab
+
+[Path]
+PathChanged=/usr/local/share/ca-certificates/lab
+`;
+
 /** Files of the image. The lab's differences from the world are the ones named `lab`. */
 const files: Readonly<Record<string, string>> = {
   "etc/apt/sources.list.d/debian.sources": sourcesFile,
@@ -88,12 +113,19 @@ apt: {preserve_sources_list: true}
 datasource_list: [NoCloud, None]
 `,
   "etc/systemd/system-generators/lab-fstab": fstabGenerator,
-  // Unbound refuses test. by default (RFC 6761), and the lab's root is not signed.
+  "usr/local/sbin/lab-trust": trustScript,
+  "etc/systemd/system/lab-trust.service": trustService,
+  "etc/systemd/system/lab-trust.path": trustPath,
+  "etc/systemd/system/multi-user.target.d/lab-trust.conf":
+    "[Unit]\nWants=lab-trust.service lab-trust.path\n",
+  // Unbound refuses test. by default (RFC 6761).
   "etc/unbound/unbound.conf.d/lab.conf": `server:
-    module-config: "iterator"
     local-zone: "test." nodefault
 `,
 };
+
+/** Files that a machine has from its lab, whatever a package brings in their place. */
+const diverted = anchorFiles.map((name) => `/usr/share/dns/${name}`);
 
 /** Options of this system's apt that a frozen mirror needs, and that the image therefore needs too. */
 async function inheritedAptOptions(): Promise<string> {
@@ -113,7 +145,15 @@ export async function ensureImage(
   report: (line: string) => void,
 ): Promise<string> {
   const inherited = await inheritedAptOptions();
-  const recipe = JSON.stringify([2, debianPackages, sources, files, inherited, process.arch]);
+  const recipe = JSON.stringify([
+    3,
+    debianPackages,
+    sources,
+    files,
+    diverted,
+    inherited,
+    process.arch,
+  ]);
   const digest = createHash("sha256").update(recipe).digest("hex").slice(0, 16);
   const images = join(cacheFolder, "image");
   const image = join(images, `debian-13-${digest}`);
@@ -148,6 +188,9 @@ export async function ensureImage(
       await writeFile(join(root, name), content, {
         mode: content.startsWith("#!") ? 0o755 : 0o644,
       });
+    }
+    for (const file of diverted) {
+      await run(["chroot", root, "dpkg-divert", "--local", "--no-rename", "--add", file]);
     }
     if (inherited !== "") await writeFile(join(root, "etc/apt/apt.conf.d/91lab-mirror"), inherited);
     await rename(root, image).catch(async (error: unknown) => {

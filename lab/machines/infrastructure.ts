@@ -66,6 +66,10 @@ const writtenSchema = z.object({
   servers: z.array(serverSchema),
   pointers: z.record(z.string(), z.string()),
   zones: z.record(z.string(), z.array(recordSchema)),
+  /** Private keys of published zones that are signed. */
+  zoneKeys: z.record(z.string(), z.string()).default({}),
+  /** What registrars were told, by domain. */
+  delegationSigners: z.record(z.string(), z.array(z.string())).default({}),
 });
 
 interface Server {
@@ -98,11 +102,16 @@ export class LabInfrastructure implements Infrastructure {
     try {
       text = readFileSync(this.#file, "utf8");
     } catch {
-      await this.#nameserver.load({}, {});
+      await this.#nameserver.load({
+        zones: {},
+        pointers: {},
+        zoneKeys: {},
+        delegationSigners: {},
+      });
       return;
     }
     const written = writtenSchema.parse(JSON.parse(text));
-    await this.#nameserver.load(written.zones, written.pointers);
+    await this.#nameserver.load(written);
     for (const { spec, on, rules, volumes } of written.servers) {
       const server = this.#add(spec);
       server.rules = rules;
@@ -121,9 +130,8 @@ export class LabInfrastructure implements Infrastructure {
       rules: server.rules,
       volumes: [...server.volumes],
     }));
-    const { zones, pointers } = this.#nameserver;
     const next = `${this.#file}.new`;
-    writeFileSync(next, JSON.stringify({ servers, zones, pointers }), { mode: 0o600 });
+    writeFileSync(next, JSON.stringify({ servers, ...this.#nameserver.names }), { mode: 0o600 });
     renameSync(next, this.#file);
   }
 
@@ -246,8 +254,22 @@ export class LabInfrastructure implements Infrastructure {
     this.#write();
   }
 
-  async publishZone(zone: string, records: readonly ZoneRecord[]): Promise<void> {
-    await this.#nameserver.publish(zone, records);
+  async publishZone(
+    zone: string,
+    records: readonly ZoneRecord[],
+    signingKey: string | null,
+  ): Promise<void> {
+    await this.#nameserver.publish(zone, records, signingKey);
+    this.#write();
+  }
+
+  async delegationSigners(zone: string): Promise<readonly string[]> {
+    return this.#nameserver.names.delegationSigners[zone] ?? [];
+  }
+
+  /** What a registrar does: the parent of a domain has these DS records, or the first ones again. */
+  async register(domain: string, signers: readonly string[] | null): Promise<void> {
+    await this.#nameserver.setDelegationSigners(domain, signers);
     this.#write();
   }
 }

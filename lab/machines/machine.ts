@@ -57,7 +57,9 @@ echo $$ > "/sys/fs/cgroup/$CGROUP/cgroup.procs"
 exec systemd-nspawn --quiet --directory="$MACHINE/root" --boot --register=no --keep-unit \\
   --machine="$CGROUP" --hostname="$HOST" --uuid="$MACHINE_UUID" --capability=CAP_NET_ADMIN --console=pipe \\
   --resolv-conf=off --timezone=off --link-journal=no \\
-  --bind="$MACHINE/disk:/dev/disk" --bind-ro="$MACHINE/seed:/var/lib/cloud/seed/nocloud"
+  --bind="$MACHINE/disk:/dev/disk" --bind-ro="$MACHINE/seed:/var/lib/cloud/seed/nocloud" \\
+  --bind-ro="$ANCHOR/root.key:/usr/share/dns/root.key" --bind-ro="$ANCHOR/root.ds:/usr/share/dns/root.ds" \\
+  --bind-ro="$CA:/usr/local/share/ca-certificates/lab"
 `;
 
 async function firstProcessOf(nspawn: number): Promise<number | undefined> {
@@ -128,6 +130,8 @@ export class Machine {
         PATH: process.env.PATH,
         IMAGE: this.#image,
         MACHINE: this.#folder,
+        ANCHOR: this.#paths.anchor,
+        CA: this.#paths.ca,
         CGROUP: cgroupName(this.#paths, this.spec.id),
         HOST: this.spec.name.slice(0, 64),
         MACHINE_UUID: this.spec.id.toString(16).padStart(32, "0"),

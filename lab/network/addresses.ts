@@ -55,9 +55,23 @@ export const metadataAddress = "169.254.169.254";
 export const gatewayIpv4 = "172.31.1.1";
 export const gatewayIpv6 = "fe80::1";
 
-/** The foreign mail domain's host. */
+/** The host of elsewhere.test, and the name server of all foreign mail domains. */
 export const elsewhere: Dual = { ipv4: "198.19.25.1", ipv6: "2001:2:0:ffff::25" };
 export const elsewhereDns: Dual = { ipv4: "198.19.25.53", ipv6: "2001:2:0:ffff::53" };
+/** Where foreign mail domains publish their MTA-STS policies. */
+export const foreignWeb: Dual = { ipv4: "198.19.25.80", ipv6: "2001:2:0:ffff::80" };
+/** The host of another foreign mail domain, by its number. */
+export const foreignHost = (number: number): Dual => ({
+  ipv4: `198.19.25.${100 + number}`,
+  ipv6: `2001:2:0:ffff::25:${number}`,
+});
+export const foreignHostNumbers: readonly number[] = Array.from({ length: 40 }, (_, i) => i + 1);
+
+/** The ACME server of the lab's certificate authority. */
+export const acme: Dual = { ipv4: "198.18.0.20", ipv6: "2001:2::20" };
+export const acmePort = 14000;
+/** A smarthost, for networks that block port 25. */
+export const smarthost: Dual = { ipv4: "198.18.0.21", ipv6: "2001:2::21" };
 
 const dualAddresses: readonly Dual[] = [
   router,
@@ -69,6 +83,10 @@ const dualAddresses: readonly Dual[] = [
   ...resolvers,
   elsewhere,
   elsewhereDns,
+  foreignWeb,
+  ...foreignHostNumbers.map(foreignHost),
+  acme,
+  smarthost,
 ];
 
 /** Everything that is answered by the router namespace itself. */

@@ -3,17 +3,26 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 
+interface DaemonOptions {
+  /** Added to this process's own. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Called at each start, the ones after a death included. */
+  readonly started?: () => void;
+}
+
 /** A program that is kept running until it is stopped. */
 export class Daemon {
   readonly #argv: readonly string[];
   readonly #log: string;
+  readonly #options: DaemonOptions;
   #child: ChildProcess | undefined;
   #stopped = false;
   #starts = 0;
 
-  constructor(argv: readonly string[], log: string) {
+  constructor(argv: readonly string[], log: string, options: DaemonOptions = {}) {
     this.#argv = argv;
     this.#log = log;
+    this.#options = options;
   }
 
   /** Starts the program; its output goes to the log file. */
@@ -21,7 +30,10 @@ export class Daemon {
     const [program, ...rest] = this.#argv;
     if (program === undefined || this.#stopped) return;
     const log = openSync(this.#log, "a", 0o600);
-    const child = spawn(program, rest, { stdio: ["ignore", log, log] });
+    const child = spawn(program, rest, {
+      stdio: ["ignore", log, log],
+      env: { ...process.env, ...this.#options.environment },
+    });
     closeSync(log);
     this.#child = child;
     this.#starts += 1;
@@ -35,6 +47,7 @@ export class Daemon {
     };
     child.on("error", again);
     child.on("exit", again);
+    this.#options.started?.();
   }
 
   get running(): boolean {

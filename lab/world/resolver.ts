@@ -1,4 +1,4 @@
-// Hetzner's recursive resolvers: unbound, starting at the lab's root.
+// Hetzner's recursive resolvers: unbound, starting at the lab's root and validating from its key.
 
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ export const rootHints = (): string =>
     )
     .join("");
 
-const configuration = (folder: string): string => `server:
+const configuration = (folder: string, anchor: string): string => `server:
   directory: "${folder}"
   username: ""
   chroot: ""
@@ -31,7 +31,8 @@ ${resolvers
   access-control: ::/0 allow
   outgoing-interface: ${router.ipv4}
   outgoing-interface: ${router.ipv6}
-  module-config: "iterator"
+  trust-anchor-file: "${anchor}"
+  aggressive-nsec: no
   root-hints: "${folder}/root.hints"
   local-zone: "test." nodefault
   cache-max-ttl: 60
@@ -45,7 +46,10 @@ export async function startResolver(paths: LabPaths): Promise<Daemon> {
   const folder = join(paths.state, "resolver");
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "root.hints"), rootHints());
-  await writeFile(join(folder, "unbound.conf"), configuration(folder));
+  await writeFile(
+    join(folder, "unbound.conf"),
+    configuration(folder, join(paths.anchor, "root.key")),
+  );
   // A copy of its own, since Debian's AppArmor profile for /usr/sbin/unbound knows /etc/unbound only.
   const program = join(folder, "unbound");
   await copyFile("/usr/sbin/unbound", program);

@@ -1,41 +1,17 @@
-// Mail from elsewhere.test to the world: over MX and SMTP, from that host's own addresses, with
+// Mail from the foreign domains to the world: over MX and SMTP, from their hosts' own addresses, with
 // STARTTLS where it is offered. Runs inside the lab's network; others ask the supervisor.
 
-import { Resolver } from "node:dns/promises";
-import { createTransport } from "nodemailer";
+import { readFile } from "node:fs/promises";
+import { isIPv6, type Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import SMTPConnection from "nodemailer/lib/smtp-connection";
 import { z } from "zod";
-import { elsewhere, resolvers } from "../network/addresses";
-import { elsewhereHost } from "./zones";
-
-/** A message to send; `raw` is sent as it is, otherwise one is made of subject and text. */
-export const outgoingMailSchema = z.object({
-  from: z.string(),
-  to: z.union([z.string(), z.array(z.string())]),
-  subject: z.string().exactOptional(),
-  text: z.string().exactOptional(),
-  raw: z.string().exactOptional(),
-  /** Address family of the connection. */
-  family: z.union([z.literal(4), z.literal(6)]).exactOptional(),
-});
-
-export type OutgoingMail = z.infer<typeof outgoingMailSchema>;
-
-/** What came of a message. */
-export const deliverySchema = z.object({
-  /** True when every recipient was taken and the message too. */
-  accepted: z.boolean(),
-  /** Code and text of the reply that decided. */
-  code: z.number(),
-  reply: z.string(),
-  /** Host of the MX record, and the address that was tried. */
-  host: z.string(),
-  address: z.string(),
-  tls: z.boolean(),
-  /** The dialogue: `C:` and `S:` lines. */
-  transcript: z.array(z.string()),
-});
-
-export type Delivery = z.infer<typeof deliverySchema>;
+import type { WorldCredentials } from "./credentials";
+import { elsewhereDomain, type MailDomain, mailDomain } from "./domains";
+import { addressOf, mailHostsOf } from "./lookups";
+import type { Delivery, OutgoingMail } from "./mail";
+import { knownDomain, madeMessage } from "./message";
+import { distrust, judged, objection, publishedBy } from "./peer";
 
 const smtpFailure = z.object({
   message: z.string(),
@@ -43,29 +19,17 @@ const smtpFailure = z.object({
   responseCode: z.number().optional(),
 });
 
-async function addressOf(host: string, family: 4 | 6, resolver: Resolver): Promise<string> {
-  const found = await (family === 4 ? resolver.resolve4(host) : resolver.resolve6(host));
-  const first = found[0];
-  if (first === undefined) throw new Error(`${host}: no address of family ${family}`);
-  return first;
+const domainOf = (address: string): string => address.split("@").at(-1)?.toLowerCase() ?? "";
+
+/** The domain whose host sends a mail. */
+function originOf({ from, via }: OutgoingMail): MailDomain {
+  return via === undefined
+    ? (mailDomain(domainOf(from)) ?? knownDomain(elsewhereDomain))
+    : knownDomain(via);
 }
 
-async function exchanger(domain: string, resolver: Resolver): Promise<string> {
-  const found = await resolver.resolveMx(domain).catch(() => []);
-  const best = [...found].sort((one, other) => one.priority - other.priority)[0];
-  return best?.exchange ?? domain;
-}
-
-/** Delivers a message to the first mail exchanger of the first recipient's domain. */
-export async function deliver(mail: OutgoingMail): Promise<Delivery> {
-  const recipients = typeof mail.to === "string" ? [mail.to] : mail.to;
-  const domain = recipients[0]?.split("@").at(-1) ?? "";
-  const family = mail.family ?? 4;
-  const resolver = new Resolver({ timeout: 5000, tries: 2 });
-  resolver.setServers(resolvers.map(({ ipv4 }) => ipv4));
-  const host = await exchanger(domain, resolver);
-  const address = await addressOf(host, family, resolver);
-  const transcript: string[] = [];
+/** Notes a dialogue in the form of nodemailer's logger. */
+function dialogueLogger(transcript: string[]) {
   const note = (entry: unknown, ...rest: unknown[]): void => {
     const side = z.object({ tnx: z.enum(["client", "server"]) }).safeParse(entry);
     if (!side.success) return;
@@ -78,54 +42,104 @@ export async function deliver(mail: OutgoingMail): Promise<Delivery> {
       transcript.push(`${side.data.tnx === "client" ? "C" : "S"}: ${line}`);
     }
   };
-  const logger = {
-    level: () => {},
-    trace: note,
-    debug: note,
-    info: note,
-    warn: note,
-    error: note,
-    fatal: note,
-  };
-  const transport = createTransport({
+  const all = { trace: note, debug: note, info: note, warn: note, error: note, fatal: note };
+  return { level: () => {}, ...all };
+}
+
+/** An SMTP session that fails as a whole: whatever breaks it rejects what is under way. */
+class Session {
+  readonly #connection: SMTPConnection;
+  readonly #broken: Promise<never>;
+
+  constructor(options: ConstructorParameters<typeof SMTPConnection>[0]) {
+    this.#connection = new SMTPConnection(options);
+    this.#broken = new Promise((_, reject) => {
+      this.#connection.on("error", reject);
+      this.#connection.on("end", () => reject(new Error("the host has hung up")));
+    });
+    this.#broken.catch(() => {});
+  }
+
+  /** Connects, greets, and takes TLS where it is offered. */
+  open(): Promise<void> {
+    const opened = new Promise<void>((resolve) => this.#connection.connect(() => resolve()));
+    return Promise.race([opened, this.#broken]);
+  }
+
+  get tls(): TLSSocket | undefined {
+    const socket: Socket | false | null = this.#connection._socket;
+    return socket instanceof TLSSocket ? socket : undefined;
+  }
+
+  send(from: string, to: string[], message: string): Promise<string> {
+    const sent = new Promise<string>((resolve, reject) => {
+      this.#connection.send({ from, to }, message, (error, info) => {
+        const refused = info?.rejectedErrors?.[0];
+        if (error || refused || !info) reject(error ?? refused);
+        else resolve(info.response);
+      });
+    });
+    return Promise.race([sent, this.#broken]);
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}
+
+/** Delivers a message to the first mail exchanger of the first recipient's domain. */
+export async function deliver(
+  mail: OutgoingMail,
+  { credentials, caFile }: { readonly credentials: WorldCredentials; readonly caFile: string },
+): Promise<Delivery> {
+  const recipients = typeof mail.to === "string" ? [mail.to] : mail.to;
+  const domain = domainOf(recipients[0] ?? "");
+  const { message: raw, host: sender } = await madeMessage(mail, originOf(mail), credentials);
+  const usual = sender.families.includes(4) ? 4 : 6;
+  const family = mail.source === undefined ? (mail.family ?? usual) : isIPv6(mail.source) ? 6 : 4;
+  const [host = domain] = await mailHostsOf(domain);
+  const address = await addressOf(host, family);
+  const published = await publishedBy(domain, host, family, caFile);
+  const transcript: string[] = [];
+  const session = new Session({
     host: address,
     port: 25,
-    name: elsewhereHost,
-    localAddress: family === 4 ? elsewhere.ipv4 : elsewhere.ipv6,
+    name: mail.helo ?? sender.host,
+    localAddress: mail.source ?? (family === 4 ? sender.addresses.ipv4 : sender.addresses.ipv6),
     secure: false,
-    tls: { rejectUnauthorized: false, servername: host },
+    tls: { rejectUnauthorized: false, servername: host, ca: await readFile(caFile) },
     connectionTimeout: 15_000,
     greetingTimeout: 30_000,
     socketTimeout: 60_000,
     debug: true,
-    logger,
+    logger: dialogueLogger(transcript),
   });
-  const place = { host, address, transcript };
-  const tls = (): boolean => transcript.some((line) => line === "C: STARTTLS");
+  let tls: Delivery["tls"] = null;
+  let security = judged(published, undefined);
+  const outcome = (accepted: boolean, code: number, reply: string): Delivery => ({
+    ...{ accepted, code, reply, host, address, tls, ...security, transcript, raw },
+  });
   try {
-    const sent = await transport.sendMail({
-      envelope: { from: mail.from, to: recipients },
-      ...(mail.raw === undefined
-        ? {
-            from: mail.from,
-            to: recipients,
-            subject: mail.subject ?? "a message from elsewhere",
-            text: mail.text ?? "Hello.\n",
-          }
-        : { raw: mail.raw }),
-    });
-    const code = Number(sent.response.slice(0, 3));
-    const accepted = sent.rejected.length === 0;
-    return { accepted, code, reply: sent.response, tls: tls(), ...place };
+    await session.open();
+    const socket = session.tls;
+    if (socket !== undefined) {
+      const { standardName } = socket.getCipher();
+      const protocol = socket.getProtocol() ?? "TLS";
+      tls = { protocol, cipher: standardName, untrusted: distrust(socket) };
+    }
+    security = judged(published, socket);
+    const reason = mail.enforce ? objection(security) : undefined;
+    if (reason !== undefined) return outcome(false, 0, reason);
+    const reply = await session.send(mail.from, recipients, raw);
+    return outcome(true, Number(reply.slice(0, 3)), reply);
   } catch (error) {
     const failure = smtpFailure.parse(
       error instanceof Error
         ? Object.assign({ message: error.message }, error)
         : { message: String(error) },
     );
-    const reply = failure.response ?? failure.message;
-    return { accepted: false, code: failure.responseCode ?? 0, reply, tls: tls(), ...place };
+    return outcome(false, failure.responseCode ?? 0, failure.response ?? failure.message);
   } finally {
-    transport.close();
+    session.close();
   }
 }

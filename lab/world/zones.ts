@@ -1,17 +1,19 @@
 // The lab's name space as zone files: root, top-level domains, reverse zones, the emulated clouds'
-// zones and the foreign mail domain, each delegated from its parent. Pure: state in, texts out.
+// zones and the foreign ones, each delegated from its parent. Pure: state in, texts out.
 
 import type { ZoneRecord } from "../clouds/infrastructure";
 import {
+  acme,
   cloudflareDns,
   type Dual,
-  elsewhere,
-  elsewhereDns,
   hetznerDns,
   registry,
   reverseName,
   rootServers,
+  smarthost,
 } from "../network/addresses";
+import { foreignPointers } from "./publications";
+import { impostorHost, smarthostDomain } from "./smarthost";
 
 /** A zone with the name servers that its parent names for it. */
 export interface Zone {
@@ -19,11 +21,14 @@ export interface Zone {
   readonly origin: string;
   readonly nameservers: readonly string[];
   readonly records: readonly ZoneRecord[];
+  /** Leaves one of the lab's own zones without signatures, and its parent without its DS. */
+  readonly unsigned?: true;
+  /** What the parent has for DS records in place of those that fit the zone's key. */
+  readonly delegationSigners?: readonly string[];
 }
 
-/** The foreign mail domain, and the name of its only host. */
-export const elsewhereDomain = "elsewhere.test";
-export const elsewhereHost = "mx.elsewhere.test";
+/** Where the world gets its certificates. */
+export const acmeHost = "acme.test";
 
 const day = 86_400;
 // Hetzner and Cloudflare keep refusals for half an hour; a lab that builds and tears down cannot wait.
@@ -69,25 +74,28 @@ const isWithin = (name: string, origin: string): boolean =>
 export function internetZones(
   published: Readonly<Record<string, readonly ZoneRecord[]>>,
   pointers: Readonly<Record<string, string>>,
+  foreign: readonly Zone[],
 ): Zone[] {
-  const elsewhereZone: Zone = {
-    origin: elsewhereDomain,
-    nameservers: [`ns.${elsewhereDomain}`],
-    records: [
-      ...addressRecords(`ns.${elsewhereDomain}`, elsewhereDns),
-      ...addressRecords(elsewhereHost, elsewhere, 300),
-      record(elsewhereDomain, "MX", `10 ${elsewhereHost}.`, 300),
-      record(elsewhereDomain, "TXT", '"v=spf1 mx -all"', 300),
-    ],
-  };
   const cloudflareOwn: Zone = {
     origin: "cloudflare.com",
     nameservers: cloudflareNames,
     records: cloudflareGlue,
   };
+  const acmeZone: Zone = {
+    origin: acmeHost,
+    nameservers: cloudflareNames,
+    records: addressRecords(acmeHost, acme),
+  };
+  const smarthostZone: Zone = {
+    origin: smarthostDomain,
+    nameservers: cloudflareNames,
+    records: [smarthostDomain, impostorHost].flatMap((name) => addressRecords(name, smarthost)),
+  };
   const leaves: Zone[] = [
-    elsewhereZone,
+    ...foreign,
     cloudflareOwn,
+    acmeZone,
+    smarthostZone,
     ...Object.entries(published).map(([origin, records]) => ({
       origin,
       nameservers: cloudflareNames,
@@ -119,8 +127,9 @@ export function internetZones(
   }));
   const reversePointers = {
     ...pointers,
-    [elsewhere.ipv4]: elsewhereHost,
-    [elsewhere.ipv6]: elsewhereHost,
+    ...foreignPointers,
+    [acme.ipv4]: acmeHost,
+    [acme.ipv6]: acmeHost,
   };
   const pointerRecords = Object.entries(reversePointers).map(([address, name]) =>
     record(reverseName(address), "PTR", `${name}.`, 60),
@@ -159,6 +168,30 @@ export function internetZones(
     records: rootGlue,
   };
   return [root, rootServersZone, ...arpa, ...registryZones, ...leaves];
+}
+
+/** Puts the DS records of each zone into its parent. */
+export function withDelegationSigners(
+  zones: readonly Zone[],
+  signersOf: (zone: Zone) => readonly string[],
+): Zone[] {
+  const parentOf = ({ origin }: Zone): string | undefined =>
+    zones
+      .map((zone) => zone.origin)
+      .filter((other) => other !== origin && (other === "" || isWithin(origin, other)))
+      .sort((one, other) => other.length - one.length)[0];
+  const signers = zones.flatMap((zone) => {
+    const parent = parentOf(zone);
+    if (parent === undefined) return [];
+    return signersOf(zone).map((ds) => ({ parent, ds: record(zone.origin, "DS", ds, 60) }));
+  });
+  return zones.map((zone) => ({
+    ...zone,
+    records: [
+      ...zone.records,
+      ...signers.filter(({ parent }) => parent === zone.origin).map(({ ds }) => ds),
+    ],
+  }));
 }
 
 /** A zone as a master file. */

@@ -1,8 +1,11 @@
 // What `npm run recover` found and did: data for machines, lines for a person. Pure.
 
 import { type Found, nameOf, type Placed, serverType } from "./placement";
+import type { Mended } from "./state-files";
 
 export interface Recovery {
+  /** Files of the state that were half written. */
+  readonly mended: readonly Mended[];
   readonly wasLocked: boolean;
   /** Operations whose end was never written down; they are out of the state now. */
   readonly interrupted: readonly { readonly operation: string; readonly urn: string }[];
@@ -43,6 +46,7 @@ export function leftAlone({ what, obstacle, removal }: Found): Recovery["leftAlo
 export function recoveryText(recovery: Recovery): string {
   const below = (text: string) => `\n             ${text}`;
   const lines = [
+    ...recovery.mended.map(({ file, how }) => `state        ${file} could not be read: ${how}`),
     ...(recovery.wasLocked ? ["lock         cleared"] : []),
     ...recovery.interrupted.map(
       ({ operation, urn }) => `interrupted  ${operation} ${nameOf(urn)}; taken out of the state`,

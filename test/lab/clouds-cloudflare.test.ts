@@ -4,13 +4,15 @@
 import { describe, expect, it } from "vitest";
 import { createCloudflare, zoneIdOf } from "../../lab/clouds/cloudflare";
 import { memoryStore } from "../../lab/clouds/store";
+import { publicZoneKey } from "../../lab/clouds/zone-key";
 import { clientOf, recorder, watched } from "./clouds-support";
 import { cloudflareContract } from "./contract";
 
 const zone = zoneIdOf("example.test");
 const records = `/zones/${zone}/dns_records`;
 function account() {
-  const { effects, infrastructure } = recorder();
+  const atParent: string[] = [];
+  const { effects, infrastructure } = recorder({}, async () => atParent);
   const app = createCloudflare({
     infrastructure,
     store: memoryStore(),
@@ -23,11 +25,11 @@ function account() {
   const call = clientOf(app, "/client/v4");
   const create = (fields: object) =>
     call("POST", records, { name: "example.test", ttl: 300, ...fields });
-  const published = () => {
-    const last = effects.filter(([, name]) => name === "example.test").at(-1);
-    return last?.[2] as { name: string; type: string; rdata: string; ttlSeconds: number }[];
-  };
-  return { app, call, create, effects, published };
+  const last = () => effects.filter(([, name]) => name === "example.test").at(-1);
+  const published = () =>
+    last()?.[2] as { name: string; type: string; rdata: string; ttlSeconds: number }[];
+  const key = () => last()?.[3] as string | null;
+  return { app, call, create, effects, published, key, atParent };
 }
 
 describe("the API", () => {
@@ -54,8 +56,8 @@ describe("the API", () => {
     const { app, effects } = account();
     await app.ready();
     expect(effects).toEqual([
-      ["publishZone", "example.test", []],
-      ["publishZone", "example.org", []],
+      ["publishZone", "example.test", [], null],
+      ["publishZone", "example.org", [], null],
     ]);
   });
 });
@@ -83,6 +85,96 @@ describe("zones", () => {
   });
 });
 
+describe("the state of a zone", () => {
+  it("is what the lab says of it, and others stay active", async () => {
+    const { call } = account();
+    const said = await call("PUT", "/_lab/zones/example.test", { status: "pending" });
+    expect([said.status, said.body]).toEqual([200, { status: "pending" }]);
+    const { result } = (await call("GET", `/zones/${zone}`)).body;
+    expect([result.status, result.activated_on]).toEqual(["pending", null]);
+    const names = async (status: string) =>
+      (await call("GET", `/zones?status=${status}`)).body.result.map(
+        ({ name }: { name: string }) => name,
+      );
+    expect(await names("pending")).toEqual(["example.test"]);
+    expect(await names("active")).toEqual(["example.org"]);
+    await call("PUT", "/_lab/zones/example.test", { status: "active" });
+    expect(await names("pending")).toEqual([]);
+  });
+
+  it.each([
+    ["example.net", { status: "pending" }],
+    ["example.test", { status: "asleep" }],
+  ])("of %s cannot be %j", async (name, body) => {
+    const { call } = account();
+    const said = await call("PUT", `/_lab/zones/${name}`, body);
+    expect(said.status).toBe(400);
+    expect(said.body.message).toContain('"initializing" | "pending" | "active" | "moved"');
+  });
+});
+
+describe("DNSSEC of a zone", () => {
+  const dnssec = `/zones/${zone}/dnssec`;
+
+  it("is off at first: no key is shown, and the zone is published unsigned", async () => {
+    const { call, create, key } = account();
+    await create({ type: "A", content: "192.0.2.1" });
+    expect(key()).toBeNull();
+    const { result } = (await call("GET", dnssec)).body;
+    expect(result).toMatchObject({ status: "disabled", ds: null, key_tag: null });
+  });
+
+  it("is pending with the very key that signs, and active once its DS is at the parent", async () => {
+    const { call, create, key, atParent } = account();
+    const { result } = (await call("PATCH", dnssec, { status: "active" })).body;
+    const { ds, dnskey } = publicZoneKey("example.test", key() ?? "");
+    expect(result.status).toBe("pending");
+    expect(result.ds).toBe(`example.test. 3600 IN DS ${ds}`);
+    expect(ds).toBe(`${result.key_tag} ${result.algorithm} ${result.digest_type} ${result.digest}`);
+    expect(dnskey).toBe(`${result.flags} 3 ${result.algorithm} ${result.public_key}`);
+    atParent.push("1 13 2 AB");
+    expect((await call("GET", dnssec)).body.result.status).toBe("pending");
+    atParent.push(ds);
+    expect((await call("GET", dnssec)).body.result).toEqual({ ...result, status: "active" });
+    const before = key();
+    await create({ type: "A", content: "192.0.2.1" });
+    await call("PATCH", dnssec, { status: "active" });
+    expect(key()).toBe(before);
+  });
+
+  it("goes on signing after it is switched off until the parent has no DS", async () => {
+    const { call, create, key, atParent } = account();
+    await call("PATCH", dnssec, { status: "active" });
+    const { ds } = publicZoneKey("example.test", key() ?? "");
+    atParent.push(ds);
+    const { result } = (await call("PATCH", dnssec, { status: "disabled" })).body;
+    expect(result.status).toBe("pending-disabled");
+    expect(key()).not.toBeNull();
+    atParent.pop();
+    expect((await call("GET", dnssec)).body.result).toMatchObject({ status: "disabled", ds: null });
+    await create({ type: "A", content: "192.0.2.1" });
+    expect(key()).toBeNull();
+    await call("PATCH", dnssec, { status: "active" });
+    expect(publicZoneKey("example.test", key() ?? "").ds).toBe(ds);
+  });
+
+  it("has another key after it was deleted", async () => {
+    const { call, key } = account();
+    const { result } = (await call("PATCH", dnssec, { status: "active" })).body;
+    await call("PATCH", dnssec, { status: "disabled" });
+    expect((await call("DELETE", dnssec)).body.result).toBe("");
+    expect(key()).toBeNull();
+    const again = (await call("PATCH", dnssec, { status: "active" })).body.result;
+    expect(again.ds).not.toBe(result.ds);
+  });
+
+  it("cannot be what it never is", async () => {
+    const { call } = account();
+    const { status, body } = await call("PATCH", dnssec, { status: "pending" });
+    expect([status, body.errors[0].code]).toEqual([400, 1002]);
+  });
+});
+
 describe("a record", () => {
   it.each([
     ["AAAA", { content: "2001:DB8:0:0::1" }, "2001:db8::1", "2001:db8::1"],
@@ -98,6 +190,13 @@ describe("a record", () => {
     ["TXT", { content: '"a \\"b\\" \\\\"' }, '"a \\"b\\" \\\\"', '"a \\"b\\" \\\\"'],
     ["TXT", { content: '"a"   "b"' }, '"a" "b"', '"a" "b"'],
     ["TXT", { content: '"grün"' }, '"grün"', '"gr\\195\\188n"'],
+    [
+      "TXT",
+      { content: `"${"a".repeat(255)}" "b"` },
+      `"${"a".repeat(255)}" "b"`,
+      `"${"a".repeat(255)}" "b"`,
+    ],
+    ["SRV", { data: { priority: 0, weight: 0, port: 0, target: "." } }, "0 0 .", "0 0 0 ."],
     [
       "SRV",
       { data: { priority: 0, weight: 1, port: 993, target: "mail.example.test" } },
@@ -179,6 +278,27 @@ describe("a record", () => {
     expect(body.errors[0].code).toBe(1004);
     expect(body.errors[0].error_chain[0].code).toBe(code);
     expect(headers["x-should-retry"]).toBe("false");
+  });
+
+  it.each([
+    [
+      "TLSA",
+      ["AB", "CD"].map((hex) => ({
+        data: { usage: 3, selector: 1, matching_type: 1, certificate: hex.repeat(32) },
+      })),
+    ],
+    [
+      "CAA",
+      ["issue", "issuewild"].map((tag) => ({ data: { flags: 0, tag, value: "letsencrypt.org" } })),
+    ],
+    ["MX", [10, 20].map((priority) => ({ content: "mail.example.test", priority }))],
+  ])("of type %s may stand beside another of the same name", async (type, values) => {
+    const { create, published } = account();
+    for (const value of values) expect((await create({ type, ...value })).status).toBe(200);
+    expect(published().map((each) => [each.name, each.type])).toEqual([
+      ["example.test", type],
+      ["example.test", type],
+    ]);
   });
 
   it.each([

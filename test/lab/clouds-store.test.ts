@@ -46,7 +46,7 @@ it("finds addresses and records again after a restart, and publishes them anew",
   const rdata = { name: "example.test", ttlSeconds: 300, type: "A", rdata: "198.18.1.10" };
   expect(effects).toEqual([
     ["setPtr", "198.18.1.10", "static.10.1.18.198.clients.your-server.de"],
-    ["publishZone", "example.test", [rdata]],
+    ["publishZone", "example.test", [rdata], null],
   ]);
   expect(fs.statSync(file).mode & 0o777).toBe(0o600);
   await after.close();

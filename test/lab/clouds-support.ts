@@ -40,10 +40,13 @@ export function clientOf(app: FastifyInstance, prefix: string, token = "t".repea
 }
 
 /** A lab that notes every effect and does nothing; `failing` rejects the effects it names. */
-export function recorder(failing: Partial<Record<keyof Infrastructure, string>> = {}) {
+export function recorder(
+  failing: Partial<Record<keyof Infrastructure, string>> = {},
+  delegationSigners: Infrastructure["delegationSigners"] = async () => [],
+) {
   const effects: unknown[][] = [];
-  const names = Object.keys(noInfrastructure);
-  const infrastructure = Object.fromEntries(
+  const names = Object.keys(noInfrastructure).filter((name) => name !== "delegationSigners");
+  const recorded = Object.fromEntries(
     names.map((name) => [
       name,
       async (...args: unknown[]) => {
@@ -55,7 +58,7 @@ export function recorder(failing: Partial<Record<keyof Infrastructure, string>> 
       },
     ]),
   ) as unknown as Infrastructure;
-  return { effects, infrastructure };
+  return { effects, infrastructure: { ...recorded, delegationSigners } };
 }
 
 /** Watches a cloud for one test, which fails when a call breaks the contract. */

@@ -3,16 +3,53 @@
 
 import * as cloudflare from "@pulumi/cloudflare";
 import { describe, expect, it } from "vitest";
-import { createCloudflare } from "../../lab/clouds/cloudflare";
-import { noInfrastructure } from "../../lab/clouds/infrastructure";
-import { memoryStore } from "../../lab/clouds/store";
-import { clientOf, watched } from "./clouds-support";
-import { cloudflareContract } from "./contract";
 import { changes, failure, stackOf } from "./engine-support";
+import { apiToken, emulatedZone, otherZoneId, zoneId } from "./engine-zone";
 
-const apiToken = "a".repeat(40);
-const zoneId = "023e105f4ecef8ad9ca31a8372d0c353";
-const otherZoneId = "123e105f4ecef8ad9ca31a8372d0c353";
+const association = { usage: 3, selector: 1, matchingType: 1 };
+const host = "mail.example.com";
+const mailHostRecords: Record<string, Omit<cloudflare.DnsRecordArgs, "zoneId" | "ttl">> = {
+  mx: { name: "example.com", type: "MX", content: host, priority: 10 },
+  "null-mx": { name: "mta-sts.example.com", type: "MX", content: ".", priority: 0 },
+  "srv-imaps": {
+    name: "_imaps._tcp.example.com",
+    type: "SRV",
+    priority: 0,
+    data: { priority: 0, weight: 1, port: 993, target: host },
+  },
+  "srv-none": {
+    name: "_imap._tcp.example.com",
+    type: "SRV",
+    priority: 0,
+    data: { priority: 0, weight: 0, port: 0, target: "." },
+  },
+  ...Object.fromEntries(
+    ["AB", "CD"].map((hex) => [
+      `tlsa-${hex}`,
+      {
+        name: `_25._tcp.${host}`,
+        type: "TLSA",
+        data: { ...association, certificate: hex.repeat(32) },
+      },
+    ]),
+  ),
+  ...Object.fromEntries(
+    ["issue", "issuewild"].map((tag) => [
+      `caa-${tag}`,
+      {
+        name: host,
+        type: "CAA",
+        data: { flags: 0, tag, value: "letsencrypt.org; accounturi=https://acme.test/acct/1" },
+      },
+    ]),
+  ),
+  spf: { name: "example.com", type: "TXT", content: '"v=spf1 mx -all"' },
+  dkim: {
+    name: "rsa1._domainkey.example.com",
+    type: "TXT",
+    content: `"v=DKIM1; k=rsa; p=${"A".repeat(237)}" "${"B".repeat(155)}"`,
+  },
+};
 
 describe("cloudflare", () => {
   const recordsOf = (zone: string) => `/client/v4/zones/${zone}/dns_records`;
@@ -122,25 +159,55 @@ describe("cloudflare", () => {
     expect(await changes(stack)).toEqual({ same: 2 });
   });
 
-  it("keeps a record with structured data unchanged over a refresh", async () => {
+  it("sends structured data by the API's names", async () => {
     const zone = await emulatedZone();
-    const program = async () => {
-      new cloudflare.DnsRecord("tlsa", {
-        zoneId,
-        name: "_25._tcp.mail.example.com",
-        type: "TLSA",
-        ttl: 300,
-        data: { usage: 3, selector: 1, matchingType: 1, certificate: "AB12" },
-      });
-      return {};
-    };
-    const stack = await stackOf(program, zone.environment);
-    await stack.up();
+    const data = { usage: 3, selector: 1, matchingType: 1, certificate: "AB12" };
+    await (
+      await stackOf(address({ type: "TLSA", data, content: undefined }), zone.environment)
+    ).up();
     expect(zone.requests[0]?.body).toMatchObject({
       data: { usage: 3, selector: 1, matching_type: 1, certificate: "AB12" },
     });
+  });
+
+  it("keeps every record of a mail host unchanged over a refresh", async () => {
+    const zone = await emulatedZone();
+    const stack = await stackOf(async () => {
+      for (const [name, record] of Object.entries(mailHostRecords)) {
+        new cloudflare.DnsRecord(name, {
+          zoneId,
+          ttl: 300,
+          comment: "mail-host/test: why",
+          ...record,
+        });
+      }
+      return {};
+    }, zone.environment);
+    const records = Object.keys(mailHostRecords).length;
+    expect((await stack.up()).summary.resourceChanges).toEqual({ create: records + 1 });
     await stack.refresh();
-    expect(await changes(stack)).toEqual({ same: 2 });
+    expect(await changes(stack)).toEqual({ same: records + 1 });
+  });
+
+  it.each([
+    [
+      "a certificate in lower case",
+      { type: "TLSA", data: { ...association, certificate: "ab12" } },
+    ],
+    [
+      "a service without the priority beside its data",
+      { type: "SRV", data: { priority: 1, weight: 1, port: 993, target: "mail.example.com" } },
+    ],
+    [
+      "a text of more than 255 bytes in one string",
+      { type: "TXT", content: `"${"a".repeat(256)}"` },
+    ],
+  ])("shows after a refresh that the API keeps %s otherwise", async (_what, fields) => {
+    const zone = await emulatedZone();
+    const stack = await stackOf(address({ content: undefined, ...fields }), zone.environment);
+    await stack.up();
+    await stack.refresh();
+    expect(await changes(stack)).toEqual({ same: 1, update: 1 });
   });
 
   it("creates a record anew that somebody else removed", async () => {
@@ -203,45 +270,3 @@ describe("cloudflare", () => {
     expect(message).not.toContain("too-short");
   });
 });
-
-/** A zone of the emulated Cloudflare, and what the provider asked of it. */
-async function emulatedZone() {
-  const accountId = "b".repeat(32);
-  const zones = [
-    { id: zoneId, name: "example.com", accountId },
-    { id: otherZoneId, name: "example.org", accountId },
-  ];
-  const app = createCloudflare({ infrastructure: noInfrastructure, store: memoryStore(), zones });
-  watched(app, cloudflareContract);
-  const requests: { line: string; authorization: string | undefined; body: unknown }[] = [];
-  const own = clientOf(app, "/client/v4");
-  app.addHook("onSend", async ({ method, url, headers, body }, _reply, payload) => {
-    const { authorization } = headers;
-    if (authorization === `Bearer ${apiToken}`) {
-      requests.push({ line: `${method} ${url.replace(/\?.*/, "")}`, authorization, body });
-    }
-    return payload;
-  });
-  const url = await app.listen({ host: "127.0.0.1", port: 0 });
-  const records = `/zones/${zoneId}/dns_records`;
-  return {
-    requests,
-    environment: { CLOUDFLARE_BASE_URL: `${url}/client/v4`, CLOUDFLARE_API_TOKEN: apiToken },
-    /** Creates a record by hand and returns its id. */
-    async put(fields: object): Promise<string> {
-      return (await own("POST", records, { type: "A", ttl: 300, ...fields })).body.result.id;
-    },
-    /** Removes all records by hand. */
-    async clear(): Promise<void> {
-      for (const { id } of (await own("GET", records)).body.result) {
-        await own("DELETE", `${records}/${id}`);
-      }
-    },
-    async failNext(status: number, headers: object): Promise<void> {
-      const errors = [{ code: 1000, message: "ordered" }];
-      const body = { result: null, success: false, errors, messages: [] };
-      const answer = { status, headers, body };
-      await own("POST", "/_lab/faults", { path: "/dns_records", answer });
-    },
-  };
-}

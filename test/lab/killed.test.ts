@@ -107,6 +107,7 @@ describe.skipIf(process.getuid?.() !== 0)(`a lab whose up is killed (seed ${seed
         expect(await lab.forward("probe", 22)).toBeGreaterThan(0);
         const { mounts: _none, ...traces } = await tracesOf(lab);
         for (const kind of Object.values(traces)) expect(kind).not.toEqual([]);
+        expect(traces.processes.filter((process) => / pebble /.test(process))).toHaveLength(1);
 
         await kill(["supervisor"]);
         await killedUp(second);

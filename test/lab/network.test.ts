@@ -13,7 +13,8 @@ import { firewallScript } from "../../lab/network/firewall";
 import { macAddress } from "../../lab/network/namespaces";
 import { operatorPublicKey } from "../../lab/operator";
 import { labPaths } from "../../lab/paths";
-import { internetZones, renderZone } from "../../lab/world/zones";
+import { delegationSignersIn } from "../../lab/world/registrar";
+import { internetZones, renderZone, withDelegationSigners } from "../../lab/world/zones";
 
 const rule = (change: Partial<FirewallRule>): FirewallRule => ({
   direction: "in",
@@ -95,10 +96,17 @@ describe("the zones of the lab", () => {
       { name: "example.test", ttlSeconds: 60, type: "MX", rdata: "10 mail.example.test." },
     ],
   };
-  const zones = internetZones(published, {
+  const pointers = {
     "198.18.1.5": "mail.example.test",
     "2001:2:0:5::1": "mail.example.test",
-  });
+  };
+  const nameserver = "ns.elsewhere.test";
+  const foreign = {
+    origin: "elsewhere.test",
+    nameservers: [nameserver],
+    records: [{ name: nameserver, ttlSeconds: 300, type: "AAAA", rdata: "2001:2:0:ffff::53" }],
+  };
+  const zones = internetZones(published, pointers, [foreign]);
   const zone = (origin: string): string => {
     const found = zones.find((each) => each.origin === origin);
     if (found === undefined) throw new Error(`no zone ${origin}`);
@@ -109,7 +117,7 @@ describe("the zones of the lab", () => {
     expect(zone("")).toContain("\ntest. 86400 IN NS a.nic.test.\n");
     expect(zone("test")).toContain("\nexample.test. 86400 IN NS ada.ns.cloudflare.com.\n");
     expect(zone("com")).toContain("\nada.ns.cloudflare.com. 86400 IN A 198.18.0.53\n");
-    expect(zone("test")).toContain("\nns.elsewhere.test. 86400 IN AAAA 2001:2:0:ffff::53\n");
+    expect(zone("test")).toContain("\nns.elsewhere.test. 300 IN AAAA 2001:2:0:ffff::53\n");
   });
 
   test("carry the published records with their own time to live", () => {
@@ -128,9 +136,45 @@ describe("the zones of the lab", () => {
     );
   });
 
+  test("have the DS records of a zone in the nearest zone above it", () => {
+    const signed = withDelegationSigners(zones, ({ origin }) => [`1 13 2 ${origin || "root"}`]);
+    const signersIn = (origin: string): string[] =>
+      (signed.find((each) => each.origin === origin)?.records ?? [])
+        .filter(({ type }) => type === "DS")
+        .map(({ name, rdata }) => `${name} ${rdata}`);
+    const below = zones.map(({ origin }) => origin).filter((name) => /^\w+\.test$/.test(name));
+    expect(below).toContain("example.test");
+    expect(signersIn("test").sort()).toEqual(below.map((name) => `${name} 1 13 2 ${name}`).sort());
+    expect(signersIn("in-addr.arpa")).toContain("18.198.in-addr.arpa 1 13 2 18.198.in-addr.arpa");
+    expect(signersIn("")).toContain("test 1 13 2 test");
+    expect(signersIn("example.test")).toEqual([]);
+  });
+
   test("name every zone once", () => {
     const origins = zones.map(({ origin }) => origin);
     expect(new Set(origins).size).toBe(origins.length);
+  });
+});
+
+describe("a registrar", () => {
+  const [one, other] = [`2371 13 2 ${"1F".repeat(32)}`, `5 13 2 ${"ab".repeat(32)}`];
+
+  test.each([
+    [["none"], []],
+    [[one], [one]],
+    [one.split(" "), [one]],
+    [
+      [one, other],
+      [one, other],
+    ],
+    [[`example.test. 3600 IN DS ${one}`], [one]],
+  ])("is told %j", (words, ds) => {
+    expect(delegationSignersIn(words)).toEqual(ds);
+  });
+
+  test("refuses what is no DS record", () => {
+    expect(() => delegationSignersIn(["2371 13 2"])).toThrow(/^DS: "2371 13 2" is not <key tag>/);
+    expect(() => delegationSignersIn([`${one} more`])).toThrow("is not <key tag>");
   });
 });
 

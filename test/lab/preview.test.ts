@@ -21,7 +21,7 @@ const seen = [
 let apis: ApiAddresses;
 
 const pulumi = (args: readonly string[]) => {
-  const nothing = { name: paths.name, machines: [], nameserver: null, elsewhere: null };
+  const nothing = { name: paths.name, machines: [], nameserver: null, elsewhere: null, acme: null };
   return engineCaptured(
     paths,
     { ...nothing, machinesPossible: false, apis },
@@ -67,7 +67,7 @@ describe("a preview on the control planes alone", () => {
     const before = readFileSync("Pulumi.dev.yaml", "utf8");
     const { stdout, status } = await pulumi(["preview", "--stack", "dev"]);
     expect(status).toBe(0);
-    expect(stdout).toContain("+ 24 to create");
+    expect(stdout).toContain("+ 54 to create");
     expect(readFileSync("Pulumi.dev.yaml", "utf8")).toBe(before);
   });
 
@@ -84,8 +84,8 @@ describe("a preview on the control planes alone", () => {
   });
 
   it("carries the longest domain that there may be to its record unchanged", async () => {
-    const name = `${["x", "y", "z"].map((letter) => letter.repeat(63)).join(".")}.${"w".repeat(49)}.second.test`;
-    expect(name).toHaveLength(253);
+    const name = `${["x", "y", "z"].map((letter) => letter.repeat(63)).join(".")}.${"w".repeat(31)}.second.test`;
+    expect(name).toHaveLength(235);
     const domains = [
       { name: "example.test", zoneId: zoneIdOf("example.test") },
       { name: name.toUpperCase(), zoneId: zoneIdOf("second.test") },
@@ -103,8 +103,14 @@ describe("a preview on the control planes alone", () => {
     );
     expect(status, said).toBe(0);
     const records = JSON.parse(stdout).steps.flatMap(
-      ({ newState }: { newState?: { type: string; inputs: { name: string; type: string } } }) =>
-        newState?.type.startsWith("cloudflare:") && newState.inputs.type === "MX"
+      ({
+        newState,
+      }: {
+        newState?: { type: string; inputs: { name: string; type: string; priority?: number } };
+      }) =>
+        newState?.type.startsWith("cloudflare:") &&
+        newState.inputs.type === "MX" &&
+        newState.inputs.priority === 10
           ? [newState.inputs.name]
           : [],
     );
@@ -144,7 +150,7 @@ describe("a preview on the control planes alone", () => {
     const refused = await preview({});
     expect(refused.status).not.toBe(0);
     expect(refused.said).toContain(
-      'example.test MX: "mx.old.test" is there already and not of this stack',
+      'example.test MX: "5 mx.old.test" is there already and not of this stack',
     );
     expect(refused.said).toContain(`pulumi config set --path 'mail-host:adopt[0]' ${id}`);
     expect((await preview({ "mail-host:adopt": [id] })).status).toBe(0);
@@ -169,6 +175,53 @@ describe("a preview on the control planes alone", () => {
       "DELETE",
       `zones/${zone}/dns_records/${Reflect.get(Reflect.get(Object(created), "result"), "id")}`,
     );
+  });
+});
+
+describe("zones that do not fit", () => {
+  const create = async (zone: string, fields: object) =>
+    Reflect.get(
+      Reflect.get(Object(await cloudflare("POST", `zones/${zone}/dns_records`, fields)), "result"),
+      "id",
+    );
+  const status = async (value: string) => {
+    const answer = await fetch(new URL("/_lab/zones/second.test", apis.cloudflare), {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ status: value }),
+    });
+    expect(answer.status).toBe(200);
+  };
+
+  it("are all refused at once: one that is pending, one with a second SPF, a proxied name", async () => {
+    await status("pending");
+    const zone = zoneIdOf("example.test");
+    const ids = [
+      await create(zone, { type: "TXT", name: "example.test", content: '"v=spf1 ~all"', ttl: 1 }),
+      await create(zone, {
+        ...{ type: "A", name: "mta-sts.example.test", content: "198.18.9.9" },
+        ...{ ttl: 1, proxied: true },
+      }),
+    ];
+    const { status: exit, said } = await preview({});
+    expect(exit).not.toBe(0);
+    expect(said).toContain("3 mistakes in the configuration; nothing was created or changed.");
+    expect(said).toContain('the zone "second.test" is not active at Cloudflare but pending');
+    expect(said).toContain('example.test TXT: "v=spf1 ~all" is there already');
+    expect(said).toContain('mta-sts.example.test A: "198.18.9.9" is there already');
+    for (const id of ids) await cloudflare("DELETE", `zones/${zone}/dns_records/${id}`);
+    await status("active");
+  });
+
+  it("are refused when they are not there: the id is named, with the command that sets another", async () => {
+    const domains = [{ name: "example.test", zoneId: "0".repeat(32) }];
+    const { said } = await preview({
+      "mail-host:domains": domains,
+      "mail-host:mailboxes": [{ address: "alice@example.test", password: "generated" }],
+      "mail-host:aliases": [],
+    });
+    expect(said).toContain(`"${"0".repeat(32)}" cannot be read at Cloudflare: `);
+    expect(said).toContain("pulumi config set --path 'mail-host:domains[0].zoneId'");
   });
 });
 

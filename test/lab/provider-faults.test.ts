@@ -137,7 +137,7 @@ it("says that a server is locked", async () => {
   const cloud = await reachableCloud();
   const stack = await cloud.stack(server());
   const { outputs } = await stack.up();
-  await cloud.order({ action: "reboot_server", delayMilliseconds: 3000 });
+  await cloud.order({ action: "reboot_server", delayMilliseconds: 15_000 });
   await cloud.call("POST", `/servers/${outputs.id?.value}/actions/reboot`);
   expect(await refusal(stack.destroy())).toContain("server is locked (locked");
   expect(await cloud.all("servers")).toHaveLength(1);

@@ -2,7 +2,7 @@
 // and the end of one changes nothing in the other.
 
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -105,10 +105,36 @@ describe.skipIf(process.getuid?.() !== 0)("two labs side by side", () => {
     await call("DELETE", `/servers/${extra.id}`);
   });
 
+  it("trust each its own certificate authorities, and not the other's", async () => {
+    for (const [lab, other] of [
+      [one, two],
+      [two, one],
+    ] as const) {
+      const verify = (roots: string) =>
+        lab.exec(
+          lab.paths.name,
+          ["openssl", "verify", "-CAfile", "/etc/ssl/certs/ca-certificates.crt"],
+          { input: roots },
+        );
+      for (const name of readdirSync(lab.paths.ca)) {
+        expect(await verify(readFileSync(join(lab.paths.ca, name), "utf8"))).toMatchObject({
+          status: 0,
+        });
+      }
+      for (const name of readdirSync(other.paths.ca)) {
+        const { status, stderr } = await verify(readFileSync(join(other.paths.ca, name), "utf8"));
+        expect(status).not.toBe(0);
+        expect(stderr).toContain("self-signed certificate");
+      }
+    }
+  });
+
   it("block outgoing mail each as it was told", async () => {
-    const mail = (port: number) => `timeout 2 bash -c ': < /dev/tcp/198.19.25.1/${port}'; echo $?`;
-    expect(await inside(one, mail(25))).toBe("0");
-    expect(await inside(two, mail(25))).toBe("124");
+    const mail = (host: string) => `timeout 2 bash -c ': < /dev/tcp/${host}/25'; echo $?`;
+    for (const host of ["198.19.25.1", "gmail-smtp-in.l.google.com"]) {
+      expect(await inside(one, mail(host))).toBe("0");
+      expect(await inside(two, mail(host))).toBe("124");
+    }
   });
 
   it("are apart in their end: what is left of one is nothing, and the other is as it was", async () => {

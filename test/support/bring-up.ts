@@ -4,32 +4,48 @@
 import { writeFileSync } from "node:fs";
 import { labTokens } from "../../lab/engine-run";
 import { openLab } from "../../lab/lab";
-import { elsewhere } from "../../lab/network/addresses";
+import { secureDelegations } from "../../lab/world/registrar";
+import { apis } from "../../scripts/clouds/api";
+import { worldOf } from "../../scripts/test-stack/in-the-lab";
+import { targetOf } from "../../scripts/test-stack/target";
+import { installScanner } from "./install-tools";
 
 async function main([file = ""]: readonly string[]): Promise<void> {
   const lab = openLab(process.env.MAIL_HOST_LAB);
   await lab.up({}, (line) => process.stdout.write(`${line}\n`));
-  const up = await lab.pulumiOrThrow(["up", "--yes"], { show: true });
-  const outputs = JSON.parse(
-    (await lab.pulumiOrThrow(["stack", "output", "--json", "--show-secrets"])).stdout,
-  );
-  const state = JSON.parse((await lab.pulumiOrThrow(["stack", "export", "--show-secrets"])).stdout);
-  const resource = (name: string) =>
-    state.deployment.resources.find(({ urn }: { urn: string }) => urn.endsWith(name));
-  const password = resource("::mail-host-database-password").outputs.result;
+  await installScanner();
+  const readOutputs = async () =>
+    JSON.parse((await lab.pulumiOrThrow(["stack", "output", "--json", "--show-secrets"])).stdout);
+  let engineLog = "";
+  const goUp = async () => {
+    const { stdout, stderr } = await lab.pulumiOrThrow(["up", "--yes", "--skip-preview"], {
+      show: true,
+    });
+    engineLog += stdout + stderr;
+  };
+  await goUp();
+  // The only step that the operator does by hand, and what the stack adds after it.
+  const { ds } = await readOutputs();
+  if (ds !== undefined) {
+    await secureDelegations(lab, ds);
+    await goUp();
+  }
+  const outputs = await lab.pulumiOrThrow(["stack", "output", "--json", "--show-secrets"]);
+  const state = await lab.pulumiOrThrow(["stack", "export", "--show-secrets"]);
+  const clouds = apis("{}", {
+    HCLOUD_ENDPOINT: (await lab.status()).apis.hcloud,
+    HCLOUD_TOKEN: labTokens.hcloud,
+    CLOUDFLARE_BASE_URL: (await lab.status()).apis.cloudflare,
+    CLOUDFLARE_API_TOKEN: labTokens.cloudflare,
+  });
   writeFileSync(
     file,
-    JSON.stringify({
-      ...outputs,
-      databasePassword: typeof password === "string" ? password : JSON.parse(password.plaintext),
-      engineLog: up.stdout + up.stderr,
-      cloud: {
-        endpoint: (await lab.status()).apis.hcloud,
-        token: labTokens.hcloud,
-        serverId: Number(resource("hcloud:index/server:Server::mail-host").id),
-        volumeId: Number(resource("::mail-host-volume").id),
-      },
-      elsewhere: { domain: "elsewhere.test", ...elsewhere, inbox: lab.paths.received },
+    targetOf({
+      outputs: outputs.stdout,
+      state: state.stdout,
+      engineLog,
+      clouds,
+      world: await worldOf(lab),
     }),
     { mode: 0o600 },
   );

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { parseDocument } from "yaml";
 import type { HostSettings } from "../../cloud-init/host-settings";
+import type { Existing } from "../../components/existing";
 import { parseConfig, type StackConfig } from "../../config";
 import { ConfigurationError } from "../../config/mistakes";
 
@@ -19,11 +20,22 @@ export const domains = [{ name: "example.test", zoneId }];
 export const alice = { address: "alice@example.test", password: "generated" };
 export const good = { host, domains, mailboxes: [alice] };
 
+/** Clouds in which nothing is yet but the zone of `good`. */
+export const nothingThere: Existing = {
+  zones: new Map([[zoneId, { name: "example.test", status: "active", nameServers: [] }]]),
+  records: [],
+  addresses: [],
+  ownAddresses: { ipv4: "", ipv6: "" },
+  foreignSshKeys: new Map(),
+};
+
 /** What the files of some host are filled with. */
 export const settings: HostSettings = {
   hostname: "mail.example.com",
   postmaster: "postmaster@example.com",
   volumeDevice: "/dev/disk/by-id/scsi-0HC_Volume_123",
+  acmeDirectory: "https://acme-v02.api.letsencrypt.org/directory",
+  adminCidrs: "192.0.2.0/24 2001:db8::/64",
   databasePassword: "abcdefABCDEF0123456789",
 };
 
@@ -45,6 +57,12 @@ export function refusal(values: Values, files: Readonly<Record<string, string>> 
     if (error instanceof ConfigurationError) return error;
     throw error;
   }
+}
+
+/** Key, message and cure of each mistake, a line each. */
+export function mistakesIn(values: Values, files: Readonly<Record<string, string>> = {}): string[] {
+  const mistakes = refusal(values, files)?.mistakes ?? [];
+  return mistakes.map(({ where, message, cure }) => `${where} | ${message} | ${cure}`);
 }
 
 /** Two lines for each mistake under one headline, and no character that a terminal obeys or hides. */

@@ -10,7 +10,7 @@ import { target } from "./target";
 export interface Connection {
   readonly address?: string;
   readonly port?: number;
-  readonly from?: string;
+  readonly from?: string | undefined;
 }
 
 /** What SMTP said: the code of the last line, and all of it. Code 0: the host has hung up. */
@@ -190,14 +190,14 @@ export async function openLoggedIn(login: Login): Promise<Conversation> {
 }
 
 /** An IMAP conversation, after its greeting. */
-export async function openImap(address = target.ipv4): Promise<Conversation> {
-  const imap = await Conversation.open({ address, port: 993 });
+export async function openImap(address = target.ipv4, from?: string): Promise<Conversation> {
+  const imap = await Conversation.open({ address, port: 993, from });
   await imap.hear(/\n/);
   return imap;
 }
 
 /** An IMAP conversation in which someone has tried to log in, and the answer to that. */
-export async function imapLogin({ user, password }: Login, address = target.ipv4) {
-  const imap = await openImap(address);
+export async function imapLogin({ user, password }: Login, address = target.ipv4, from?: string) {
+  const imap = await openImap(address, from);
   return { imap, answer: await imap.ask("LOGIN ", literal(user), " ", literal(password)) };
 }

@@ -102,6 +102,16 @@ function engineProcesses(lab: Lab): { pid: number; command: string }[] {
 export const engineRuns = (lab: Lab, text: string): boolean =>
   engineProcesses(lab).some(({ command }) => command.includes(text));
 
+/** Sends a signal to the first of the engine's processes with this in its command line. */
+export function signal(lab: Lab, text: string, name: NodeJS.Signals): void {
+  const words = text.replaceAll(" ", "\0");
+  const [found] = engineProcesses(lab)
+    .filter(({ command }) => command.includes(words) || command.includes(text))
+    .sort((a, b) => a.pid - b.pid);
+  if (found === undefined) throw new Error(`${text}: no such process`);
+  process.kill(found.pid, name);
+}
+
 /** Ends an engine with all that it started, as a power cut would: nothing is told to anyone. */
 function cutPower(lab: Lab): void {
   for (const { pid } of engineProcesses(lab)) {
@@ -113,20 +123,22 @@ function cutPower(lab: Lab): void {
   }
 }
 
-const upCommand = ["up", "--yes", "--skip-preview"];
+// As many at once as there are records, or those whose answers are held back keep others from their turn.
+const upCommand = ["up", "--yes", "--skip-preview", "--parallel=128"];
 
-/** Runs `pulumi up` until the condition holds, and kills the engine there and then. */
+/** Runs `pulumi up`, or a command that does, until the condition holds, and kills the engine there and then. */
 export async function killAt(
   lab: Lab,
   stage: string,
   reached: () => boolean | Promise<boolean>,
+  command: readonly string[] = ["pulumi", ...upCommand],
 ): Promise<void> {
   let ended: Finished | undefined;
-  const up = lab.pulumi(upCommand).then((finished) => {
+  const up = lab.withEngine(command).then((finished) => {
     ended = finished;
   });
   try {
-    await until(stage, 120, async () => {
+    await until(stage, 600, async () => {
       if (ended !== undefined)
         throw new Error(`${stage}: up ended before it\n${ended.stdout}\n${ended.stderr}`);
       return (await reached()) || undefined;

@@ -51,6 +51,22 @@ export async function deliver({
   return smtpDialogue(lines, { address });
 }
 
+/** A mail in these very words, handed to port 25 from elsewhere; the last reply. */
+export async function deliverRaw({
+  to,
+  message,
+  from = `sender@${target.elsewhere.domain}`,
+}: {
+  to: string;
+  message: string;
+  from?: string;
+}): Promise<Reply> {
+  const helo = `EHLO mx.${target.elsewhere.domain}`;
+  const text = message.replace(/\r?\n/g, "\r\n");
+  const lines = [helo, `MAIL FROM:<${from}>`, `RCPT TO:<${to}>`, "DATA", `${text}\r\n.`];
+  return (await smtpDialogue(lines)).at(-1) ?? { code: 0, text: "" };
+}
+
 /** Submits with a login; resolves with the last reply, rejects with the server's refusal. */
 export async function submit({
   user,
@@ -114,33 +130,43 @@ export async function withMailbox<T>(
   }
 }
 
-/** Waits until a mail with this subject is in the mailbox; its source. IMAP IDLE would hide a lost mail no better. */
+/** Waits until a mail with this subject is in the mailbox, or in Junk where no folder is named; its source. IMAP IDLE would hide a lost mail no better. */
 export async function fetchMail({
   user,
   password,
   subject,
   seconds = 60,
   family = 4,
+  folder,
 }: {
   user: string;
   password: string;
   subject: string;
   seconds?: number;
   family?: 4 | 6;
+  folder?: string;
 }): Promise<string> {
   const deadline = Date.now() + seconds * 1000;
-  return withMailbox({ user, password, family }, async (client) => {
-    for (;;) {
-      const found = await client.search({ header: { subject } }, { uid: true });
-      const uid = Array.isArray(found) ? found.at(-1) : undefined;
-      if (uid !== undefined) {
-        const message = await client.fetchOne(String(uid), { source: true }, { uid: true });
-        if (message !== false && message.source !== undefined)
-          return message.source.toString("utf8");
-      }
-      if (Date.now() > deadline)
-        throw new Error(`no mail with subject ${subject} for ${user} within ${seconds} s`);
+  const found = withMailbox({ user, password, family }, async (client) => {
+    for (let look = 0; ; look++) {
+      await client.mailboxOpen(folder ?? (look % 2 === 0 ? "INBOX" : "Junk"));
+      const uids = await client.search({ header: { subject } }, { uid: true });
+      const uid = Array.isArray(uids) ? uids.at(-1) : undefined;
+      const message =
+        uid === undefined
+          ? false
+          : await client.fetchOne(String(uid), { source: true }, { uid: true });
+      if (message !== false && message.source !== undefined) return message.source.toString("utf8");
+      // Nobody waits for it any more.
+      if (Date.now() > deadline) return "";
       await client.noop();
     }
   });
+  // A mailbox that does not answer holds no mail for its user either.
+  let limit: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new Error(`no mail with subject ${subject} for ${user} within ${seconds} s`);
+    limit = setTimeout(() => reject(error), seconds * 1000);
+  });
+  return Promise.race([found, late]).finally(() => clearTimeout(limit));
 }

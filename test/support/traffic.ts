@@ -80,16 +80,22 @@ export function storedMail(): Map<string, string[]> {
   return stored;
 }
 
-/** Waits until every taken mail lies in a mailbox; those that do not when the queue is empty, or after so long. */
+/**
+ * Waits until every taken mail lies in a mailbox; those that do not when the queue is empty, or after
+ * three minutes. What was put off is tried again every few seconds rather than at the queue's next turn,
+ * unless the host does so `byItself`. Once is not enough: what Postfix could not write down on a full
+ * volume, it holds back for a minute (service_throttle_time of postconf(5)), and a flush meanwhile misses it.
+ */
 export async function missingMail(
   taken: readonly Event[],
-  seconds = 60,
+  { byItself = false }: { byItself?: boolean } = {},
 ): Promise<readonly Event[]> {
-  for (const deadline = Date.now() + seconds * 1000; ; ) {
+  for (const deadline = Date.now() + 180_000; ; ) {
     const queue = onHost("postqueue -j");
     const stored = storedMail();
     const missing = taken.filter(({ subject }) => !stored.has(subject));
     if (missing.length === 0 || queue === "" || Date.now() > deadline) return missing;
-    await pause(300);
+    if (!byItself) onHost("postqueue -f");
+    await pause(3000);
   }
 }

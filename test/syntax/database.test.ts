@@ -9,8 +9,8 @@ import { type Answer, type DebianRoot, debianRoot } from "./debian-root";
 
 let root: DebianRoot;
 
-beforeAll(() => {
-  root = debianRoot(renderFiles(settings));
+beforeAll(async () => {
+  root = await debianRoot(renderFiles(settings));
 });
 afterAll(() => root?.remove());
 

@@ -19,8 +19,8 @@ import { type DebianRoot, debianRoot } from "./debian-root";
 
 let root: DebianRoot;
 
-beforeAll(() => {
-  root = debianRoot(renderFiles(settings));
+beforeAll(async () => {
+  root = await debianRoot(renderFiles(settings));
 });
 afterAll(() => root?.remove());
 

@@ -12,16 +12,15 @@ import { type DebianRoot, debianRoot } from "./debian-root";
 const files = renderFiles(settings);
 let root: DebianRoot;
 
-beforeAll(() => {
-  root = debianRoot(files);
+beforeAll(async () => {
+  root = await debianRoot(files);
   // What mail-install makes besides packages: ids, folders, host key, certificate, alias map.
   const prepared = root.run(`
     systemd-sysusers /etc/sysusers.d/mail-host.conf 2>/dev/null
     systemd-tmpfiles --create /etc/tmpfiles.d/mail-host.conf /usr/local/share/mail-host/volume.conf
-    hostname=mail.example.com; cd /srv/mail-host
+    cd /srv/mail-host
     ssh-keygen -q -t ed25519 -N '' -f ssh/ssh_host_ed25519_key
-    openssl req -quiet -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc \\
-      -subj /CN=$hostname -keyout tls/privkey.pem -out tls/fullchain.pem
+    mail-certificates self-signed
     newaliases
   `);
   expect(prepared).toMatchObject({ status: 0 });
@@ -86,7 +85,7 @@ describe("Dovecot", () => {
 
   it("refuses a certificate that is not there", () => {
     const { status } = root.run(`
-      cp -a /etc/dovecot /tmp/dovecot; sed -i s/fullchain/nowhere/ /tmp/dovecot/dovecot.conf
+      cp -a /etc/dovecot /tmp/dovecot; sed -i s,/tls/,/nowhere/, /tmp/dovecot/dovecot.conf
       doveconf -c /tmp/dovecot/dovecot.conf -nx >/dev/null`);
     expect(status).toBe(89);
   });
@@ -95,6 +94,35 @@ describe("Dovecot", () => {
     for (const { path, content } of files.filter(({ path }) => path.startsWith("/etc/dovecot/"))) {
       expect(`${path}: ${/%[a-zA-Z]/.exec(content)}`).toBe(`${path}: null`);
     }
+  });
+});
+
+describe("Rspamd", () => {
+  const says = "rspamadm configtest --quiet";
+
+  it("accepts its files", () => {
+    expect(root.run(says)).toMatchObject({ status: 0 });
+  });
+
+  it.each([
+    ["a section that does not end", "/etc/rspamd/rspamd.conf", "dkim_signing {"],
+    ["a rule that is no Lua", "/etc/rspamd/rspamd.local.lua", "if then"],
+  ])("refuses %s", (_mistake, path, text) => {
+    const { status } = root.run(`
+      cp -a /etc/rspamd /tmp/rspamd; echo '${text}' >>/tmp/rspamd/${path.split("/").at(-1)}
+      mount --bind /tmp/rspamd /etc/rspamd; ${says}`);
+    expect(status).not.toBe(0);
+  });
+});
+
+describe("Sieve", () => {
+  it("compiles its script", () => {
+    expect(root.run("sievec /etc/dovecot/sieve/junk.sieve")).toEqual(accepted);
+  });
+
+  it("refuses a script that names what it does not require", () => {
+    const { status } = root.run("echo 'fileinto \"Junk\";' >/tmp/x.sieve; sievec /tmp/x.sieve");
+    expect(status).not.toBe(0);
   });
 });
 
@@ -152,6 +180,50 @@ describe("nftables", () => {
   });
 });
 
+describe("nginx", () => {
+  it("accepts its file", () => {
+    expect(root.run("nginx -q -t")).toEqual(accepted);
+  });
+
+  it.each([
+    ["a setting that it does not know", "s/server_tokens/server_secrets/", "unknown directive"],
+    ["a variable that nothing sets", 's/domain" .account/nothing" $account/', "unknown"],
+  ])("refuses %s", (_mistake, change, message) => {
+    const { status, stderr } = root.run(
+      `sed '${change}' /etc/nginx/nginx.conf >/tmp/nginx.conf; nginx -q -t -c /tmp/nginx.conf`,
+    );
+    expect(status).toBe(1);
+    expect(stderr).toContain(message);
+  });
+});
+
+describe("fail2ban", () => {
+  it("accepts its files", () => {
+    expect(root.run("fail2ban-client --test")).toMatchObject({ status: 0, stderr: "" });
+  });
+
+  it("refuses a jail that it cannot read", () => {
+    const { status, stderr } = root.run(
+      "sed -i 's/^findtime = .*/findtime = soon/; s/^enabled = true/enabled = %(never)s/' /etc/fail2ban/jail.d/mail-host.conf; fail2ban-client --test",
+    );
+    expect(status).not.toBe(0);
+    expect(stderr).toContain("mail-host");
+  });
+
+  it.each([
+    ["alice@example.com,192.0.2.1)<123><IoX3xSNhx4vGExmL>: request [8]: sql: Password mismatch", 1],
+    ["alice@example.com,2001:db8::25)<123>: request [8]: sql: unknown user", 1],
+    ["192.0.2.2,192.0.2.1)<123>: request [1]: sql: unknown user", 1],
+    ["probe@invalid)<123>: request [1]: sql: unknown user", 0],
+    ["alice@example.com,192.0.2.1)<123>: request [8]: sql: Password query failed", 0],
+  ])("reads auth-worker(%s", (line, matches) => {
+    const { stdout } = root.run(
+      `fail2ban-regex 'Nov 26 01:22:25 mail dovecot[8396]: auth-worker(${line}' /etc/fail2ban/filter.d/mail-host.conf`,
+    );
+    expect(stdout).toContain(`${matches} matched`);
+  });
+});
+
 describe("systemd", () => {
   const units = files
     .map(({ path }) => path)
@@ -161,7 +233,7 @@ describe("systemd", () => {
     `SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no ${some.join(" ")}`;
 
   it("accepts the units and the changes to others' units", () => {
-    const others = ["postfix", "dovecot", "mariadb", "unbound", "ssh"].map(
+    const others = ["postfix", "dovecot", "mariadb", "rspamd", "unbound", "ssh", "nginx"].map(
       (name) => `${name}.service`,
     );
     expect(root.run(verify([...units, ...others]))).toEqual(accepted);
@@ -179,16 +251,18 @@ describe("systemd", () => {
     const { stdout } = root.run(`mkdir -p /tmp/plain/etc; cd /usr/share/base-passwd
       cp passwd.master /tmp/plain/etc/passwd; cp group.master /tmp/plain/etc/group
       systemd-sysusers --root=/tmp/plain - </etc/sysusers.d/mail-host.conf 2>/dev/null
-      cd /tmp/plain/etc; grep -hE '^(virtual|mysql|postfix|postdrop|volume-reserve):' passwd group`);
+      cd /tmp/plain/etc; grep -hE '^(virtual|mysql|postfix|postdrop|volume-reserve|_rspamd):' passwd group`);
     expect(stdout.trim().split("\n")).toEqual([
       "virtual:x:5000:5000:Owner of all mail:/var/spool/mail/virtual:/usr/sbin/nologin",
       "mysql:x:901:901:MariaDB Server:/nonexistent:/bin/false",
       "postfix:x:902:902:Postfix MTA:/var/spool/postfix:/usr/sbin/nologin",
+      "_rspamd:x:905:905:Rspamd:/var/lib/rspamd:/usr/sbin/nologin",
       "virtual:x:5000:",
       "mysql:x:901:",
       "postfix:x:902:",
       "postdrop:x:903:",
       "volume-reserve:x:904:",
+      "_rspamd:x:905:",
     ]);
   });
 
@@ -229,13 +303,20 @@ describe("cloud-init", () => {
 
 describe("shellcheck", () => {
   it("has no complaint about the scripts", () => {
-    expect(root.run("shellcheck --enable=all /usr/local/sbin/mail-*")).toEqual(accepted);
+    const scripts = "$(grep --files-with-matches '^#!/bin/bash' /usr/local/sbin/mail-*)";
+    expect(root.run(`shellcheck --enable=all ${scripts}`)).toEqual(accepted);
   });
 
   it.each([
     ["scripts/start", "bash"],
     [".ci/run", "bash"],
     ["test/run", "bash"],
+    ["scripts/ci/deploy.sh", "bash"],
+    ["scripts/ci/install-pulumi.sh", "bash"],
+    ["scripts/ci/newest.sh", "bash"],
+    ["scripts/ci/preview-stack.sh", "bash"],
+    ["scripts/ci/suite.sh", "bash"],
+    ["scripts/ci/test-stack.sh", "bash"],
     ["components/scripts/release-volume.sh", "sh"],
     ["components/scripts/scan-host-key.sh", "sh"],
   ])("has no complaint about %s, which runs beside the program", (path, shell) => {

@@ -3,12 +3,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { good, read, refusal, sshKey, type Values, zoneId } from "../support/configuration";
-
-function mistakesIn(values: Values, files: Readonly<Record<string, string>> = {}): string[] {
-  const mistakes = refusal(values, files)?.mistakes ?? [];
-  return mistakes.map(({ where, message, cure }) => `${where} | ${message} | ${cure}`);
-}
+import { good, mistakesIn, read, sshKey, zoneId } from "../support/configuration";
 
 describe("a good configuration", () => {
   it("gets a careful administrator's defaults", () => {
@@ -22,16 +17,32 @@ describe("a good configuration", () => {
         volumeSize: 20,
         adminCidrs: ["198.18.0.0/24"],
         sshKeys: [sshKey],
+        acmeDirectory: "https://acme-v02.api.letsencrypt.org/directory",
+        keyGeneration: 1,
         generation: 1,
       },
       directory: {
-        domains: [{ name: "example.test", zoneId }],
+        domains: [
+          {
+            name: "example.test",
+            zoneId,
+            dmarcPolicy: "quarantine",
+            reportAddress: "postmaster@example.test",
+          },
+        ],
         mailboxes: [{ address: "alice@example.test", password: "generated", generation: 1 }],
         aliases: [],
       },
       lasting: true,
       adopt: [],
+      dkim: { generation: 1, revoked: 0 },
+      dnssec: false,
     });
+  });
+
+  it("may name the last day of a test stack", () => {
+    expect(read({ ...good, lasting: "false", expires: "2026-12-01" }).expires).toBe("2026-12-01");
+    expect(read({ ...good, lasting: "false" }).expires).toBeUndefined();
   });
 
   it("takes domains, mailboxes and aliases from a directory file besides its own", () => {
@@ -215,6 +226,38 @@ describe("a wrong configuration", () => {
       /host\.zoneId \| is missing: "mx\.other\.test" lies in none of the domains/,
     ],
     [
+      "an authority without TLS",
+      { ...good, host: { ...good.host, acmeDirectory: "http://acme.test/dir" } },
+      /host\.acmeDirectory \| "http:\/\/acme\.test\/dir" is not the https URL of an ACME directory/,
+    ],
+    [
+      "a host with a name that it serves for a domain",
+      { ...good, host: { ...good.host, name: "mta-sts.example.test" } },
+      /host\.name \| "mta-sts\.example\.test" is a name that the host serves for example\.test/,
+    ],
+    [
+      "a domain with a name that is served for another",
+      {
+        ...good,
+        domains: [...good.domains, { name: "autoconfig.example.test", zoneId }],
+      },
+      /domains\[1\]\.name \| "autoconfig\.example\.test" is a name that this host serves for example\.test/,
+    ],
+    [
+      "a domain without room for names below it",
+      {
+        ...good,
+        domains: [
+          ...good.domains,
+          {
+            name: `${["x", "y", "z"].map((l) => l.repeat(63)).join(".")}.${"w".repeat(39)}.test`,
+            zoneId,
+          },
+        ],
+      },
+      /domains\[1\]\.name \| .* is longer than 235 characters/,
+    ],
+    [
       "a missing directory file",
       { ...good, directory: "gone.yaml" },
       /mail-host:directory \| "gone\.yaml" is not a file that can be read/,
@@ -252,5 +295,23 @@ describe("a wrong configuration", () => {
         hashes: { "alice@example.test": secret },
       }).join(),
     ).not.toContain("secretd");
+  });
+});
+
+describe("the last day of a test stack", () => {
+  it.each(["tomorrow", "2026-12-1", "01.12.2026", "2026-11-31", "2026-13-01", "1999-12-01"])(
+    "is refused where it is no date: %s",
+    (expires) => {
+      expect(mistakesIn({ ...good, lasting: "false", expires })).toEqual([
+        `mail-host:expires | "${expires}" is not a date of the calendar: year, month and day, e.g. 2026-12-01 | set it with: pulumi config set --path 'mail-host:expires' <value>`,
+      ]);
+    },
+  );
+
+  it("is refused on a lasting stack, with both ways out", () => {
+    expect(mistakesIn({ ...good, expires: "2026-12-01" })).toEqual([
+      'mail-host:expires | "2026-12-01" is the last day of a test stack, and this one is lasting | ' +
+        "remove it with: pulumi config rm --path 'mail-host:expires'; on a test stack: pulumi config set mail-host:lasting false",
+    ]);
   });
 });

@@ -9,7 +9,14 @@ import type { Directory } from "../../config/directory";
 
 const zoneId = "0".repeat(32);
 const directory: Directory = {
-  domains: [{ name: "example.test", zoneId }],
+  domains: [
+    {
+      name: "example.test",
+      zoneId,
+      dmarcPolicy: "quarantine",
+      reportAddress: "postmaster@example.test",
+    },
+  ],
   mailboxes: [
     { address: "alice@example.test", password: "generated", generation: 1 },
     { address: "carol@example.test", generation: 1, hash: "$5$x" },

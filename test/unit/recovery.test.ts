@@ -2,7 +2,7 @@
 // that the engine and the clouds speak so.
 
 import { describe, expect, it } from "vitest";
-import { apis } from "../../scripts/recovery/clouds";
+import { apis } from "../../scripts/clouds/api";
 import {
   attachmentType,
   complaints,
@@ -213,6 +213,7 @@ describe("the report", () => {
   it("says in a few lines what was found and done, and what mends the rest", () => {
     const server = thing({ what: 'server "mail.a.test" (9)', type: serverType });
     const text = recoveryText({
+      mended: [{ file: ".pulumi/stacks/mail-host/dev.json.attrs", how: "removed" }],
       wasLocked: true,
       interrupted: [{ operation: "creating", urn: volume.urn }],
       imported: [
@@ -222,7 +223,8 @@ describe("the report", () => {
       leftAlone: [leftAlone(thing({ what: 'volume "dev-old" (5)' }))],
     });
     expect(text).toBe(
-      `lock         cleared
+      `state        .pulumi/stacks/mail-host/dev.json.attrs could not be read: removed
+lock         cleared
 interrupted  creating mail-host-volume; taken out of the state
 imported     volume "dev-mail" (7) as mail-host-volume
 imported     server "mail.a.test" (9) as mail-host

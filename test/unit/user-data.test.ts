@@ -1,15 +1,19 @@
 // What a new machine is told. Does not prove that cloud-init accepts it, nor what the command does.
 
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { type RenderedFile, renderFiles } from "../../cloud-init/render";
+import { files, filesOverSsh } from "../../cloud-init/files";
+import { filesFolder, type RenderedFile, renderFiles } from "../../cloud-init/render";
 import {
   asSent,
   cloudConfig,
   renderUserData,
   userDataLimitBytes,
+  withoutComments,
 } from "../../cloud-init/user-data";
 import { settings } from "../support/configuration";
 
@@ -26,8 +30,25 @@ describe("user data", () => {
     expect(renderUserData(settings)).toBe(renderUserData({ ...settings }));
   });
 
-  it("fits Hetzner's limit with a third to spare", () => {
-    expect(renderUserData(settings).length).toBeLessThan((userDataLimitBytes * 2) / 3);
+  it("fits Hetzner's limit with a tenth to spare", () => {
+    expect(renderUserData(settings).length).toBeLessThan(userDataLimitBytes * 0.9);
+  });
+
+  it("leaves what no boot needs to SSH", () => {
+    const { write_files } = parse(
+      gunzipSync(Buffer.from(renderUserData(settings), "base64")).toString(),
+    );
+    const sent = write_files.map(({ path }: RenderedFile) => path);
+    const all = renderFiles(settings).map(({ path }) => path);
+    expect(all.filter((path) => !sent.includes(path))).toEqual([...filesOverSsh]);
+  });
+
+  it("has no secret in a file that comes over SSH", () => {
+    const texts = Object.keys(files)
+      .filter((path) => filesOverSsh.has(path))
+      .map((path) => readFileSync(join(filesFolder, path), "utf8"));
+    expect(texts).toHaveLength(filesOverSsh.size);
+    for (const text of texts) expect(text).not.toMatch(/@@(databasePassword|volumeDevice)@@/);
   });
 
   it("goes as it is where it fits", () => {
@@ -60,10 +81,15 @@ describe("the cloud-config", () => {
   const files = renderFiles(settings);
   const config = parse(cloudConfig(settings.hostname, files));
 
-  it("holds the files byte for byte", () => {
+  it("holds the files byte for byte, but for their comments", () => {
     expect(
       config.write_files.map(({ path, content }: RenderedFile) => ({ path, content })),
-    ).toEqual(files.map(({ path, content }) => ({ path, content })));
+    ).toEqual(files.map(({ path, content }) => ({ path, content: withoutComments(content) })));
+  });
+
+  it("leaves a shebang, a comment behind a setting, and everything that is none", () => {
+    const text = '#!/bin/sh\nx # y\n  #z\n-- 1\n--long\n\n  # gone\n#\necho "#"\n';
+    expect(withoutComments(text)).toBe('#!/bin/sh\nx # y\n  #z\n--long\n\necho "#"\n');
   });
 
   it("gives a file to root alone as long as its group does not exist", () => {

@@ -20,17 +20,30 @@ const dnsRecord = z.object({
   commentModifiedOn: z.string().nullable(),
 });
 
+const zoneDnssec = z.object({
+  /** The zone's private key, PKCS#8 in PEM. */
+  key: z.string(),
+  wanted: z.enum(["active", "disabled"]),
+  modifiedOn: z.string(),
+});
+
+/** A zone that is not active is one whose registrar still names other name servers. */
+export const zoneStatus = z.enum(["initializing", "pending", "active", "moved"]);
+
 /** Shape of the section `cloudflare` of the store. */
 export const cloudflareState = z.object({
   records: z.array(dnsRecord),
-  /** Ids of the zones for which DNSSEC is switched on. */
-  signedZones: z.array(z.string()),
+  /** By zone id: the zones for which DNSSEC was ever switched on. */
+  dnssec: z.record(z.string(), zoneDnssec).default({}),
+  /** By zone id, where it is not `active`. */
+  zoneStatus: z.record(z.string(), zoneStatus).default({}),
 });
 
 export type CloudflareState = z.infer<typeof cloudflareState>;
 export type DnsRecord = z.infer<typeof dnsRecord>;
+export type ZoneDnssec = z.infer<typeof zoneDnssec>;
 
 /** An account without records. */
 export function emptyAccount(): CloudflareState {
-  return { records: [], signedZones: [] };
+  return { records: [], dnssec: {}, zoneStatus: {} };
 }

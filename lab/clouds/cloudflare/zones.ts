@@ -1,7 +1,6 @@
 // Routes under `/zones`: zones are there from the start, and can be neither made nor removed.
 
 import type { FastifyInstance } from "fastify";
-import { z } from "zod";
 import type { Account } from "./dns-records";
 import { CloudflareError } from "./errors";
 import { pageOf } from "./lists";
@@ -10,11 +9,11 @@ import type { Zone } from "./records";
 
 const epoch = "2026-01-01T00:00:00.000000Z";
 
-function zoneJson(zone: Zone): unknown {
+function zoneJson(zone: Zone, status: string): unknown {
   return {
     id: zone.id,
     name: zone.name,
-    status: "active",
+    status,
     paused: false,
     type: "full",
     development_mode: 0,
@@ -24,7 +23,7 @@ function zoneJson(zone: Zone): unknown {
     original_dnshost: null,
     created_on: epoch,
     modified_on: epoch,
-    activated_on: epoch,
+    activated_on: status === "active" ? epoch : null,
     meta: {
       step: 4,
       custom_certificate_quota: 0,
@@ -56,24 +55,10 @@ type InZone = { Params: { zone: string } };
 
 const answer = (result: unknown) => ({ result, success: true, errors: [], messages: [] });
 
-function dnssecJson(isSigned: boolean): unknown {
-  const unsigned = {
-    algorithm: null,
-    digest: null,
-    digest_algorithm: null,
-    digest_type: null,
-    ds: null,
-    flags: null,
-    key_tag: null,
-    key_type: null,
-    public_key: null,
-  };
-  return { status: isSigned ? "active" : "disabled", modified_on: epoch, ...unsigned };
-}
-
 /** Adds the routes. */
 export function addZones(app: FastifyInstance, account: Account, zones: readonly Zone[]): void {
-  const { state } = account;
+  const statusOf = ({ id }: Zone) => account.state.zoneStatus[id] ?? "active";
+  const shown = (zone: Zone) => zoneJson(zone, statusOf(zone));
   const forbidden = () => new CloudflareError(403, 10000, "Authentication error");
 
   app.get("/zones", async (request) => {
@@ -85,15 +70,15 @@ export function addZones(app: FastifyInstance, account: Account, zones: readonly
       (zone) =>
         (name === null || zone.name === asciiName(name)) &&
         (accountId === null || zone.accountId === accountId) &&
-        (status === null || status === "active"),
+        (status === null || status === statusOf(zone)),
     );
-    return pageOf(request, found, zoneJson, { perPage: 20, most: 50 });
+    return pageOf(request, found, shown, { perPage: 20, most: 50 });
   });
   app.post("/zones", async () => {
     throw forbidden();
   });
   app.get<InZone>("/zones/:zone", async (request) =>
-    answer(zoneJson(account.zoneOf(request.params.zone, request.url))),
+    answer(shown(account.zoneOf(request.params.zone, request.url))),
   );
   for (const method of ["DELETE", "PATCH", "PUT"]) {
     app.route<InZone>({
@@ -105,29 +90,4 @@ export function addZones(app: FastifyInstance, account: Account, zones: readonly
       },
     });
   }
-
-  app.get<InZone>("/zones/:zone/dnssec", async (request) => {
-    const { id } = account.zoneOf(request.params.zone, request.url);
-    return answer(dnssecJson(state.signedZones.includes(id)));
-  });
-  app.patch<InZone>("/zones/:zone/dnssec", async (request) => {
-    const zone = account.zoneOf(request.params.zone, request.url);
-    const body = z.object({ status: z.enum(["active", "disabled"]).optional() });
-    const wanted = body.safeParse(request.body ?? {});
-    if (!wanted.success) {
-      throw new CloudflareError(400, 1002, "Invalid or missing DNSSEC status");
-    }
-    const rest = state.signedZones.filter((id) => id !== zone.id);
-    if (wanted.data.status !== undefined) {
-      state.signedZones = wanted.data.status === "active" ? [...rest, zone.id] : rest;
-    }
-    await account.publish(zone);
-    return answer(dnssecJson(state.signedZones.includes(zone.id)));
-  });
-  app.delete<InZone>("/zones/:zone/dnssec", async (request) => {
-    const zone = account.zoneOf(request.params.zone, request.url);
-    state.signedZones = state.signedZones.filter((id) => id !== zone.id);
-    await account.publish(zone);
-    return answer("");
-  });
 }

@@ -90,6 +90,15 @@ export const serverTypes: readonly ServerType[] = [
   serverType(97, "ccx23", "x86", [4, 16, 160, 85.99], offers(everywhere)),
 ];
 
+/** How the catalogue is named where something is computed from it. */
+export const catalogueName = "the lab's catalogue: plausible net prices of autumn 2026 in the EU";
+
+/** What else costs something: net prices in euro. */
+export const resourcePrices = {
+  primaryIpv4EuroPerMonth: 0.5,
+  volumeEuroPerGibMonth: 0.0572,
+} as const;
+
 const price = (net: number) => ({
   net: net.toFixed(10),
   gross: (net * 1.19).toFixed(16),

@@ -27,7 +27,7 @@ export type Query = readonly (readonly [name: string, value: string])[];
 /** Asks once, and again when there was no answer, too many requests or a server error. */
 export async function ask(
   credentials: Credentials,
-  method: "GET" | "POST" | "PUT" | "DELETE",
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE",
   path: string,
   request: { readonly query?: Query; readonly body?: unknown } = {},
 ): Promise<unknown> {

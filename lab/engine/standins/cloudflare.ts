@@ -1,4 +1,5 @@
-// Stand-in for pulumi-resource-cloudflare 6.22.1: DNS records, and the zones and records there are.
+// Stand-in for pulumi-resource-cloudflare 6.22.1: DNS records, a zone's DNSSEC, and the zones and records
+// there are.
 
 import { ask, type Credentials, type Query } from "./cloudflare-api";
 import { dnsRecord } from "./dns-record";
@@ -12,6 +13,7 @@ import {
   textOf,
   type Value,
 } from "./values";
+import { zoneDnssec } from "./zone-dnssec";
 
 const defaultBaseUrl = "https://api.cloudflare.com/client/v4";
 const tokenForm = /^[0-9A-Za-z\-_]{40,80}$/;
@@ -22,7 +24,10 @@ let configuration: Properties = {};
 
 servePlugin({
   version: "6.22.1",
-  resources: { "cloudflare:index/dnsRecord:DnsRecord": dnsRecord(credentials) },
+  resources: {
+    "cloudflare:index/dnsRecord:DnsRecord": dnsRecord(credentials),
+    "cloudflare:index/zoneDnssec:ZoneDnssec": zoneDnssec(credentials),
+  },
   functions: {
     "cloudflare:index/getZone:getZone": getZone,
     "cloudflare:index/getDnsRecords:getDnsRecords": getDnsRecords,

@@ -3,6 +3,7 @@
 import { commandResource } from "./command-resource";
 import { checkLocal, runLocally } from "./local-command";
 import { servePlugin } from "./plugin";
+import { unlessRecorded } from "./recorded";
 import { checkRemote, runRemotely } from "./remote-command";
 import { isProperties, type Properties, revealProperties, Secret, textOf } from "./values";
 
@@ -11,8 +12,8 @@ const noLog = { progress: () => {}, warning: () => {} };
 servePlugin({
   version: "1.2.1",
   resources: {
-    "command:local:Command": commandResource(runLocally, checkLocal),
-    "command:remote:Command": commandResource(runRemotely, checkRemote),
+    "command:local:Command": commandResource(unlessRecorded(runLocally), checkLocal),
+    "command:remote:Command": commandResource(unlessRecorded(runRemotely), checkRemote),
   },
   functions: { "command:local:run": run },
 });
@@ -22,7 +23,7 @@ async function run(args: Properties): Promise<Properties> {
   const command = textOf(inputs, "command");
   if (command === undefined) throw new Error("command: missing");
   const environment = inputs.environment;
-  const streams = await runLocally({
+  const streams = await unlessRecorded(runLocally)({
     command,
     shown: args.command instanceof Secret ? "a secret command" : JSON.stringify(command),
     inputs,

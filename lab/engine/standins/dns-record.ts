@@ -12,13 +12,13 @@ import {
   isProperties,
   numberOf,
   type Properties,
+  present,
   reveal,
   revealProperties,
-  Secret,
   textOf,
-  Unknown,
   unknown,
   type Value,
+  withSecretsOf,
 } from "./values";
 
 const recordTypes = new Set(
@@ -286,29 +286,4 @@ function refuseProxiedTtl(inputs: Properties): void {
       "ttl: must be set to 1 when `proxied` is true, since Cloudflare decides it then",
     );
   }
-}
-
-function present(values: Properties, names: readonly string[]): Properties {
-  return Object.fromEntries(
-    names.flatMap((name) => {
-      const value = values[name];
-      return value === undefined || value === null ? [] : [[name, value]];
-    }),
-  );
-}
-
-/** Marks what was secret before, or is a secret input, as secret again. */
-function withSecretsOf(values: Properties, origin: Properties): Properties {
-  return Object.fromEntries(
-    Object.entries(values).map(([name, value]) => [
-      name,
-      hasSecret(origin[name]) && !(value instanceof Unknown) ? new Secret(value) : value,
-    ]),
-  );
-}
-
-function hasSecret(value: Value | undefined): boolean {
-  if (value instanceof Secret) return true;
-  if (isList(value)) return value.some(hasSecret);
-  return isProperties(value) && Object.values(value).some(hasSecret);
 }

@@ -15,13 +15,15 @@ export function camelCased(json: unknown): Properties {
 export function snakeCased(json: unknown): Record<string, unknown> {
   const value = decode(json);
   if (!isProperties(value)) throw new Error("body: expected an object");
-  const nulls = Object.entries(value).filter(([, entry]) => entry === null);
-  const renamed = rename(value, (name) =>
-    name
-      .replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-      .replace(/^ipv([46])_only$/, "ipv$1_only"),
+  const nulls = Object.entries(value).flatMap(([name, entry]) =>
+    entry === null ? [[snakeCase(name), null]] : [],
   );
+  const renamed = rename(value, snakeCase);
   return { ...Object.fromEntries(nulls), ...(isProperties(renamed) ? renamed : {}) };
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function rename(value: Value, name: (old: string) => string): Value {

@@ -10,6 +10,7 @@ import * as proto from "@pulumi/pulumi/proto/provider_pb.js";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb.js";
 import { Struct } from "google-protobuf/google/protobuf/struct_pb.js";
 import type { Difference } from "./differences";
+import { endWithEngine } from "./engine-end";
 import { decodeProperties, encodeProperties, type Properties } from "./values";
 
 /** Something wrong with one input, shown beside the resource. */
@@ -80,6 +81,7 @@ export function servePlugin(provider: Provider): void {
     providerGrpc.ResourceProviderService,
     implementation(provider, engineLogs(address)),
   );
+  endWithEngine();
   server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
     if (error !== null) throw error;
     process.stdout.write(`${port}\n`);
@@ -131,7 +133,8 @@ function implementation(
         properties(request.getOldInputs()),
         properties(request.getNews()),
       );
-      return diffed(changes);
+      const ignored = new Set(request.getIgnorechangesList());
+      return diffed(changes.filter(({ path }) => !ignored.has(path)));
     }),
     create: unary(async (request: proto.CreateRequest) => {
       const { id, state } = await resource(request.getUrn()).create({

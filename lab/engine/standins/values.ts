@@ -148,3 +148,29 @@ export function flagOf(properties: Properties, name: string): boolean | undefine
   if (typeof value !== "boolean") throw new Error(`${name}: expected true or false`);
   return value;
 }
+
+/** The named properties that are there. */
+export function present(values: Properties, names: readonly string[]): Properties {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = values[name];
+      return value === undefined || value === null ? [] : [[name, value]];
+    }),
+  );
+}
+
+/** Marks what was secret before, or is a secret input, as secret again. */
+export function withSecretsOf(values: Properties, origin: Properties): Properties {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [
+      name,
+      hasSecret(origin[name]) && !(value instanceof Unknown) ? new Secret(value) : value,
+    ]),
+  );
+}
+
+function hasSecret(value: Value | undefined): boolean {
+  if (value instanceof Secret) return true;
+  if (isList(value)) return value.some(hasSecret);
+  return isProperties(value) && Object.values(value).some(hasSecret);
+}

@@ -4,13 +4,13 @@
 import { resolve } from "node:dns/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import { contract, type Row, settings } from "../../support/article";
-import { onHost, target } from "../../support/target";
+import { domain, onHost, target } from "../../support/target";
 
 const sections = contract();
 const values: Readonly<Record<string, string>> = {
   "<hostname>": target.hostname,
   "<parent>": target.hostname.slice(target.hostname.indexOf(".") + 1),
-  "<domain>": target.dnsRecords.find(({ type }) => type === "MX")?.name ?? "",
+  "<domain>": domain,
   "<ipv4>": target.ipv4,
   "<ipv6>": target.ipv6,
 };

@@ -20,7 +20,7 @@ import { domain, login, onHost, target } from "../../support/target";
 const alice = `alice@${domain}`;
 
 /** All labels as long as they may be, 253 characters together, below a local part of 64. */
-const longDomain = `${"x".repeat(63)}.${"y".repeat(63)}.${"z".repeat(63)}.${"w".repeat(56)}.test`;
+const longDomain = `${"x".repeat(63)}.${"y".repeat(63)}.${"z".repeat(63)}.${"w".repeat(38)}.test`;
 const longAddress = `${"l".repeat(64)}@${longDomain}`;
 
 const printable = String.fromCharCode(...Array.from({ length: 95 }, (_, i) => 0x20 + i));

@@ -1,8 +1,8 @@
-// What the running machine says of itself: identity, secrets, ports.
+// What the running machine says of itself: identity, secrets, ports, and whom it believes in the DNS.
 
 import { describe, expect, it } from "vitest";
 import { deliver, fetchMail, token, withMailbox } from "../../support/mail";
-import { domain, onHost, openPorts, target } from "../../support/target";
+import { domain, onHost, openPorts, secondDomain, target } from "../../support/target";
 
 describe("the machine", () => {
   it("has the article's virtual user, who owns the mail", () => {
@@ -25,8 +25,15 @@ describe("the machine", () => {
     const wellKnown = Array.from({ length: 1024 }, (_, i) => i + 1);
     const ours = [2000, 3306, 4190, 5432, 6379, 8080, 11332, 11333, 11334];
     expect(await openPorts(target[family], [...wellKnown, ...ours])).toEqual([
-      22, 25, 465, 587, 993,
+      22, 25, 80, 443, 465, 587, 993,
     ]);
+  });
+
+  it("authenticates what it asks the DNS, from the root down", () => {
+    // The name servers of the root, asked for as authenticated data (RFC 6840); the answer's flags.
+    const question = String.raw`\0\1\1\40\0\1\0\0\0\0\0\0\0\0\2\0\1`;
+    const ask = `exec 3<>/dev/udp/127.0.0.1/53; printf '${question}' >&3; timeout 10 head --bytes=4 <&3 | od -A n -t x1`;
+    expect(onHost(ask).trim()).toBe("00 01 81 a0");
   });
 
   it("has reached mail-ready.target", () => {
@@ -69,7 +76,7 @@ describe("the generated database password", () => {
 
 describe("a login", () => {
   it("works with a hash made the article's own way", async () => {
-    const user = "dave@second.test";
+    const user = `dave@${secondDomain}`;
     const subject = token();
     await deliver({ to: user, subject });
     expect(await fetchMail({ user, password: "the article's own way", subject })).toContain(

@@ -39,6 +39,7 @@ describe("mail that comes in while something does not work", () => {
   it.each([
     ["Dovecot", "systemctl stop dovecot", "systemctl start dovecot"],
     ["the resolver", "systemctl stop unbound", "systemctl start unbound"],
+    ["Rspamd", "systemctl stop rspamd", "systemctl start rspamd"],
   ])("arrives by itself when %s is back", async (_part, stop, start) => {
     await underTraffic(
       async (traffic) => {
@@ -101,10 +102,14 @@ describe("a daemon that is killed", () => {
     ["Dovecot", "systemctl show --property=MainPID --value dovecot"],
     ["Dovecot's authentication", "pgrep -f '^dovecot/auth'"],
     ["Dovecot's LMTP", "pgrep -f '^dovecot/lmtp'"],
+    ["Rspamd", "systemctl show --property=MainPID --value rspamd"],
+    ["Rspamd's worker", "pgrep -f '^rspamd: rspamd_proxy'"],
     ["Postfix", "cat /var/spool/postfix/pid/master.pid"],
     ["Postfix's queue manager", "pgrep -x qmgr"],
     ["the resolver", "pidof unbound"],
     ["the watch over the host", "systemctl show --property=MainPID --value mail-prove"],
+    ["the web server", "cat /run/nginx.pid"],
+    ["the guard against guessed passwords", "systemctl show --property=MainPID --value fail2ban"],
     ["SSH", "systemctl show --property=MainPID --value ssh"],
   ])("comes back by itself: %s", async (_name, find) => {
     const pids = () => onHost(`${find} 2>/dev/null || true`).split(/\s+/).filter(Number);
@@ -220,11 +225,33 @@ describe("a full volume", () => {
   });
 });
 
+describe("a lock on a mailbox that a power cut left behind", () => {
+  it("holds nobody up", async () => {
+    const [name] = user.split("@");
+    // Its index is whole: of one that was being written Dovecot puts the first mail off, and mends it.
+    const earlier = token();
+    await deliver({ to: user, subject: earlier });
+    await fetchMail({ ...alice, subject: earlier });
+    onHost(
+      `install --owner=virtual --group=virtual --mode=0600 /dev/null /var/mail/virtual/${domain}/${name}/Maildir/dovecot-uidlist.lock; sync`,
+    );
+    await cutPower();
+    await powerOn();
+    await hostIsReady();
+    const subject = token();
+    await deliver({ to: user, subject });
+    // By itself Dovecot takes such a lock for stale after two minutes.
+    await fetchMail({ ...alice, subject, seconds: 30 });
+  });
+});
+
 describe("a boot without the volume", () => {
   it("opens nothing, and all of it as soon as the volume is there", async () => {
     const subject = token();
     await deliver({ to: user, subject });
     await fetchMail({ ...alice, subject });
+    // Of an index that was being written the first look fails, and Dovecot mends it: not asked here.
+    onHost("sync");
     await cutPower();
     await detachVolume();
     await powerOn();

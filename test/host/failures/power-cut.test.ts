@@ -4,16 +4,22 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, describe, expect, it } from "vitest";
 import { cutPower, hostIsReady, powerOn } from "../../support/cloud";
+import { until } from "../../support/outage";
 import { onHost } from "../../support/target";
 import { missingMail, startTraffic, storedMail } from "../../support/traffic";
 
 const moments = Array.from({ length: 20 }, () => Math.round(500 + 3500 * Math.random()));
 
-/** Cuts the power after so long in the traffic, and boots; what was taken, and what of it is not there. */
-async function powerCutAfter(milliseconds: number) {
+/** Cuts the power at some moment of traffic that flows, and boots; what was taken, and what of it is not there. */
+async function powerCutAt(moment: () => Promise<void>) {
   const traffic = startTraffic();
-  await pause(milliseconds);
-  await cutPower().finally(() => traffic.stop());
+  try {
+    await until("the first mail", 60, () => traffic.taken.length > 0);
+    await moment();
+    await cutPower();
+  } finally {
+    await traffic.stop();
+  }
   await powerOn();
   await hostIsReady();
   const { taken, refused } = traffic;
@@ -25,7 +31,7 @@ describe("a power cut", () => {
   let takenInAll = 0;
 
   it.each(moments)("after %d ms of traffic loses no mail that was taken", async (moment) => {
-    const { taken, refused, missing } = await powerCutAfter(moment);
+    const { taken, refused, missing } = await powerCutAt(() => pause(moment));
     expect(missing).toEqual([]);
     expect(refused).toEqual([]);
     takenInAll += taken.length;
@@ -47,7 +53,10 @@ describe("a power cut", () => {
   it("is one that loses mail once Dovecot does not sync it", async () => {
     onHost("echo 'mail_fsync = never' >>/etc/dovecot/dovecot.conf && doveadm reload");
     try {
-      const { missing } = await powerCutAfter(3000);
+      const before = storedMail().size;
+      const { missing } = await powerCutAt(() =>
+        until("mail in mailboxes", 60, () => storedMail().size > before + 20),
+      );
       expect(missing.length).toBeGreaterThan(0);
     } finally {
       onHost(

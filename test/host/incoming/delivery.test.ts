@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { deliver, fetchMail, smtpDialogue, token, withMailbox } from "../../support/mail";
-import { domain, login } from "../../support/target";
+import { domain, login, secondDomain } from "../../support/target";
 
 const alice = login(`alice@${domain}`);
 const bob = login(`bob@${domain}`);
@@ -27,13 +27,13 @@ describe("mail from elsewhere", () => {
 
   it("to an address without an entry reaches the catch-all's mailbox in a domain that has one", async () => {
     const subject = token();
-    await deliver({ to: `whoever@second.test`, subject });
+    await deliver({ to: `whoever@${secondDomain}`, subject });
     await fetchMail({ ...bob, subject });
   });
 
   it("to a mailbox is not taken by the catch-all of its domain", async () => {
     const subject = token();
-    const carol = login("carol@second.test");
+    const carol = login(`carol@${secondDomain}`);
     await deliver({ to: carol.user, subject });
     await fetchMail({ ...carol, subject });
     const seen = await withMailbox(bob, (client) => client.search({ header: { subject } }));
@@ -50,7 +50,7 @@ describe("mail from elsewhere", () => {
       "EHLO mx.elsewhere.test",
       "MAIL FROM:<>",
       `RCPT TO:<postmaster@${domain}>`,
-      "RCPT TO:<postmaster@second.test>",
+      `RCPT TO:<postmaster@${secondDomain}>`,
       "RCPT TO:<postmaster>",
       "QUIT",
     ]);

@@ -27,11 +27,15 @@ async function saying(...lines: readonly string[]) {
   return reply;
 }
 
+const date = new Date().toUTCString().replace("GMT", "+0000");
+/** Headers of a mail that is nobody's spam. */
+const ordinary = `From: <sender@${elsewhere.domain}>\r\nTo: <${alice.user}>\r\nMessage-ID: <${token()}@${elsewhere.domain}>\r\nDate: ${date}\r\n`;
+
 /** Hands over a whole message, and waits until it is in the mailbox; what is stored of it. */
 async function delivered(message: string, parameters = ""): Promise<string> {
   const subject = token();
   await saying(greeting, `${mailFrom}${parameters}`, rcptTo, "DATA");
-  expect((await session.say(`Subject: ${subject}\r\n${message}\r\n.`)).code).toBe(250);
+  expect((await session.say(`${ordinary}Subject: ${subject}\r\n${message}\r\n.`)).code).toBe(250);
   return (await fetchMail({ ...alice, subject })).split(`Subject: ${subject}\r\n`)[1] ?? "";
 }
 
@@ -96,7 +100,7 @@ describe("size", () => {
   const line = `${"x".repeat(76)}\r\n`;
   /** A message of so many octets, the end of data left out. */
   const messageOf = (size: number, subject: string) => {
-    const head = `Subject: ${subject}\r\n\r\n`;
+    const head = `${ordinary}Subject: ${subject}\r\n\r\n`;
     const lines = line.repeat(Math.floor((size - head.length) / line.length) - 1);
     const rest = size - head.length - lines.length;
     return `${head}${lines}${"x".repeat(rest - 2)}\r\n`;
@@ -242,7 +246,7 @@ describe("mail that is not ASCII", () => {
     expect(text).toContain("SMTPUTF8");
     const subject = token();
     const sender = `jörg.müller@${elsewhere.domain}`;
-    const message = `From: Jörg Müller <${sender}>\r\nSubject: ${subject} Grüße 日本\r\n\r\nÄöü €\r\n`;
+    const message = `To: ${alice.user}\r\nMessage-ID: <${subject}@${elsewhere.domain}>\r\nDate: ${date}\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nFrom: Jörg Müller <${sender}>\r\nSubject: ${subject} Grüße 日本\r\n\r\nÄöü €\r\n`;
     for (const line of [`MAIL FROM:<${sender}> SMTPUTF8 BODY=8BITMIME`, rcptTo, "DATA"])
       await session.say(line);
     expect((await session.say(`${message}.`)).code).toBe(250);

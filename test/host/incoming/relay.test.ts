@@ -5,12 +5,12 @@ import { describe, expect, it } from "vitest";
 import { openEncrypted } from "../../support/conversation";
 import { mailsElsewhere } from "../../support/elsewhere";
 import { fetchMail, smtpDialogue, token } from "../../support/mail";
-import { domain, login, onHost, target } from "../../support/target";
+import { domain, login, onHost, secondDomain, target } from "../../support/target";
 
 const { hostname, ipv4, ipv6, elsewhere } = target;
 const alice = login(`alice@${domain}`);
 /** Has a catch-all, so that any local part of it is somebody's. */
-const catching = "second.test";
+const catching = secondDomain;
 const victim = `victim@${elsewhere.domain}`;
 
 /** In every message of this file that must not be carried. */

@@ -45,7 +45,7 @@ async function smuggle(
 ): Promise<Reply[]> {
   for (const line of [`MAIL FROM:<${from}>`, `RCPT TO:<${to}>`, "DATA"]) await session.say(line);
   const inner = `MAIL FROM:<${from}>\r\nRCPT TO:<${to}>\r\nDATA\r\nSubject: ${smuggled}\r\n\r\nInner.`;
-  session.send(`Subject: ${subject}\r\n\r\nOuter.${ending}${inner}\r\n.\r\n`);
+  session.send(`From: <${from}>\r\nSubject: ${subject}\r\n\r\nOuter.${ending}${inner}\r\n.\r\n`);
   const end = await session.reply();
   session.send("QUIT\r\n");
   return [end, ...(await session.replies())];
@@ -91,7 +91,7 @@ describe("a user's mail stays one mail for the next server", () => {
     for (const line of [`MAIL FROM:<${alice.user}>`, `RCPT TO:<${friend}>`])
       await session.say(line);
     const inner = `MAIL FROM:<${alice.user}>\r\nDATA\r\nSubject: ${smuggled}\r\n\r\nInner.\r\n`;
-    const message = `Subject: ${subject}\r\n\r\nOuter.\r\n.\r\n${inner}`;
+    const message = `From: <${alice.user}>\r\nSubject: ${subject}\r\n\r\nOuter.\r\n.\r\n${inner}`;
     session.send(`BDAT ${message.length} LAST\r\n${message}QUIT\r\n`);
     const replies = await session.replies();
     expect(replies.map(({ code }) => code)).toEqual([250, 221, 0]);

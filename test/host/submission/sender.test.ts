@@ -1,5 +1,5 @@
 // Whose mail the submission ports take, and in whose name: the envelope's. What the From header
-// may say is not proven here.
+// may say is proven in header-from.test.ts.
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -10,7 +10,7 @@ import {
 } from "../../support/conversation";
 import { mailsElsewhere } from "../../support/elsewhere";
 import { fetchMail, smtpDialogue, token } from "../../support/mail";
-import { domain, login, onHost, target } from "../../support/target";
+import { domain, login, onHost, secondDomain, target } from "../../support/target";
 
 const { hostname, elsewhere } = target;
 const alice = login(`alice@${domain}`);
@@ -29,7 +29,7 @@ async function send(
     const reply = await session.say(line);
     if (reply.code >= 400) return reply;
   }
-  return session.say(`Subject: ${subject}\r\n\r\nHello.\r\n.`);
+  return session.say(`From: ${alice.user}\r\nSubject: ${subject}\r\n\r\nHello.\r\n.`);
 }
 
 describe("who has not logged in", () => {
@@ -75,10 +75,10 @@ describe("a user who has logged in", () => {
     ["another user behind a source route", `@${domain}:${bob.user}`],
     ["another user in quotes", `"bob"@${domain}`],
     ["another user by the percent hack", `bob%${domain}@localhost`],
-    ["another user of another domain", "carol@second.test"],
-    ["an address that another's catch-all covers", "whoever@second.test"],
+    ["another user of another domain", `carol@${secondDomain}`],
+    ["an address that another's catch-all covers", `whoever@${secondDomain}`],
     ["an address of our domain that nobody has", `nobody@${domain}`],
-    ["her own name in another domain", "alice@second.test"],
+    ["her own name in another domain", `alice@${secondDomain}`],
     ["her own name at the host", `alice@${hostname}`],
     ["root at the host", `root@${hostname}`],
     ["a name without a domain", "alice"],

@@ -102,19 +102,25 @@ const zone = object(
   },
 );
 
-const dnssec = object({
-  status: oneOf("active", "pending", "disabled", "pending-disabled", "error"),
-  modified_on: nullable(moment),
-  algorithm: nullable(text),
-  digest: nullable(text),
-  digest_algorithm: nullable(text),
-  digest_type: nullable(text),
-  ds: nullable(text),
-  flags: nullable(integer),
-  key_tag: nullable(integer),
-  key_type: nullable(text),
-  public_key: nullable(text),
-});
+/** The same fields whether or not there is a key; all are null where there is none. */
+const dnssecOf = (status: Schema, key: (schema: Schema) => Schema): Schema =>
+  object({
+    status,
+    modified_on: nullable(moment),
+    algorithm: key(oneOf("13")),
+    digest: key(matching("^[0-9A-F]{64}$")),
+    digest_algorithm: key(oneOf("SHA256")),
+    digest_type: key(oneOf("2")),
+    ds: key(matching("^[a-z0-9.-]+\\. 3600 IN DS \\d+ 13 2 [0-9A-F]{64}$")),
+    flags: key(oneOf(257)),
+    key_tag: key(integer),
+    key_type: key(oneOf("ECDSAP256SHA256")),
+    public_key: key(matching("^[A-Za-z0-9+/]{86}==$")),
+  });
+const dnssec = either(
+  dnssecOf(oneOf("active", "pending", "pending-disabled"), (schema) => schema),
+  dnssecOf(oneOf("disabled"), () => none),
+);
 
 const structured = "CAA CERT DNSKEY DS HTTPS NAPTR SMIMEA SRV SSHFP SVCB TLSA URI".split(" ");
 const types = oneOf("A", "AAAA", "CNAME", "MX", "NS", "OPENPGPKEY", "PTR", "TXT", ...structured);
@@ -205,7 +211,15 @@ export const cloudflareOperations: Operations = {
   "DELETE /zones/:id": forbidden,
   "GET /zones/:id/dnssec": { status: 200, answer: success(dnssec) },
   "PATCH /zones/:id/dnssec": {
-    body: object({}, { status: oneOf("active", "disabled") }),
+    body: object(
+      {},
+      {
+        status: oneOf("active", "disabled"),
+        dnssec_multi_signer: nullable(flag),
+        dnssec_presigned: nullable(flag),
+        dnssec_use_nsec3: nullable(flag),
+      },
+    ),
     status: 200,
     answer: success(dnssec),
   },

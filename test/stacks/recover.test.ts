@@ -1,7 +1,7 @@
 // `npm run recover` on the real engine and the clouds' control planes alone: what it finds, places,
 // leaves alone and says. Does not prove that a host comes up; that is the other file's.
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -26,6 +26,12 @@ const lab = openLab("rcplanes");
 const zone = zoneIdOf("example.test");
 const zones = [zone, zoneIdOf("second.test")];
 const marks = { project: "mail-host", stack: "lab" };
+
+/** Records of one of the names that the host serves for each domain. */
+const addressesOf = (label: string) =>
+  ["example.test", "second.test"].flatMap((domain) =>
+    ["a", "aaaa"].map((key) => `mail-address-${label}.${domain}-${key}`),
+  );
 
 /** Everything in both clouds, once no volume is being created any more. */
 const settledInventory = () =>
@@ -81,7 +87,7 @@ describe("what carries the stack's marks and has no place in its program", () =>
   beforeAll(async () => {
     // `up` goes as far as it can without machines: to the first contact with the host.
     await killAt(lab, "the host key scan", () => engineRuns(lab, "ssh-keyscan"));
-    const spf = { type: "TXT", name: "example.test", content: '"v=spf1 -all"', ttl: 1 };
+    const spf = { type: "TXT", name: "earlier.example.test", content: '"v=spf1 -all"', ttl: 1 };
     const comment = "mail-host/lab: from an earlier configuration";
     record = (
       await ask(lab, "cloudflare", "POST", `/zones/${zone}/dns_records`, { ...spf, comment })
@@ -125,8 +131,11 @@ describe("a state that knows nothing of what is there", () => {
     expect(imported).toEqual([
       "mail-address-a",
       "mail-address-aaaa",
+      ...["autoconfig", "autodiscover"].flatMap(addressesOf),
       "mail-address-ipv4",
       "mail-address-ipv6",
+      ...addressesOf("mta-sts"),
+      "mail-address-spf",
       "mail-host-firewall",
       expect.stringMatching(/^mail-host-ssh-/),
       "mail-host-volume",
@@ -186,6 +195,23 @@ describe("`npm run recover`", () => {
     expect(stderr).toMatch(
       /^the stack is locked by \S+@elsewhere \(pid \d+\), .*: pulumi cancel --yes && npm run recover$/m,
     );
+  });
+
+  it("mends what a power cut left half written of the state, and loses nothing by it", async () => {
+    await recover(lab);
+    const before = await settledInventory();
+    const state = join(lab.paths.pulumi, ".pulumi/stacks/mail-host/lab.json");
+    const halved = [state, `${state}.attrs`];
+    for (const file of halved) truncateSync(file, statSync(file).size >> 1);
+    expect((await lab.pulumi(["stack", "export"])).stderr).toContain("failed to load checkpoint");
+    const { status, stdout } = await recoverSaid(lab);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^state +\S+lab\.json\.attrs could not be read: removed/m);
+    expect(stdout).toMatch(/^state +\S+lab\.json could not be read: replaced by lab\.json\.bak/m);
+    expect(await settledInventory()).toEqual(before);
+    const { mended, ...rest } = JSON.parse((await recoverSaid(lab, "--json")).stdout);
+    expect(mended).toEqual([]);
+    expect(rest).toEqual({ wasLocked: false, interrupted: [], imported: [], leftAlone: [] });
   });
 
   it("says which token is missing, and how to set it", async () => {

@@ -1,0 +1,7 @@
+# X-Spam comes from our own Rspamd alone, which removes that of others.
+require "fileinto";
+
+if header :is "X-Spam" "Yes" {
+  fileinto "Junk";
+  stop;
+}
