@@ -26,6 +26,8 @@ export interface Login {
   readonly actingFor?: string;
 }
 
+/** How long a client waits for an answer (RFC 5321 4.5.3.2), in milliseconds. */
+const patience = 5 * 60_000;
 const smtpReply = /^(?:\d{3}-[^\n]*\n)*(\d{3})(?: [^\n]*)?\n/;
 const imapAnswer = /^(?:a (?:OK|NO|BAD)|\+)[^\n]*\n/m;
 const encryptedPorts = [465, 993];
@@ -60,9 +62,9 @@ export class Conversation {
 
   private listen(): void {
     this.socket.setEncoding("utf8");
-    this.socket.setTimeout(60_000, () => {
+    this.socket.setTimeout(patience, () => {
       this.silent = true;
-      this.socket.destroy(new Error("no answer for a minute"));
+      this.socket.destroy(new Error("no answer for five minutes"));
     });
     this.socket.on("data", (text: string) => {
       this.heard += text;
@@ -104,7 +106,7 @@ export class Conversation {
         return said;
       }
       if (this.silent)
-        throw new Error(`no answer for a minute after ${JSON.stringify(this.heard)}`);
+        throw new Error(`no answer for five minutes after ${JSON.stringify(this.heard)}`);
       if (this.hungUp) return `${this.heard}[closed]`;
       await new Promise<void>((resolve) => {
         this.wake = resolve;
