@@ -14,6 +14,12 @@ export async function until(what: string, seconds: number, holds: () => boolean)
   }
 }
 
+/** Starts the host's Rspamd anew, and waits until it takes mail. */
+export async function restartRspamd(): Promise<void> {
+  onHost("systemctl restart rspamd");
+  await until("Rspamd", 60, () => onHost("ss -xl").includes("rspamd/milter.sock"));
+}
+
 /** Whether the host says that everything on it works. */
 export const isReady = () =>
   onHost("systemctl is-active mail-ready.target || true").trim() === "active";

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { hostIsReady } from "../../support/cloud";
 import { Conversation } from "../../support/conversation";
 import { token, withMailbox } from "../../support/mail";
-import { until } from "../../support/outage";
+import { restartRspamd } from "../../support/outage";
 import { domain, login, onHost, target } from "../../support/target";
 
 const alice = login(`alice@${domain}`);
@@ -26,24 +26,19 @@ while True:
 const subject = token();
 let since: string;
 
-async function startRspamd(): Promise<void> {
-  onHost("systemctl restart rspamd");
-  await until("Rspamd", 60, () => onHost("ss -xl").includes("rspamd/milter.sock"));
-}
-
 beforeAll(async () => {
   since = onHost("date +@%s").trim();
   // On this level it tells which rule was slow, and what it does about it.
   onHost(`cp --preserve ${configuration} ${configuration}.saved
     sed -i 's/level = "notice"/level = "info"/' ${configuration}`);
-  await startRspamd();
+  await restartRspamd();
   onHost('systemd-run --quiet --unit=busy python3 -c "$(cat)"', slowDown);
 });
 afterAll(async () => {
   onHost(
     `systemctl stop busy; pkill -CONT -f '${workers}'; mv ${configuration}.saved ${configuration}`,
   );
-  await startRspamd();
+  await restartRspamd();
   await hostIsReady();
   await withMailbox(alice, (client) => client.messageDelete({ header: { subject } }));
 });

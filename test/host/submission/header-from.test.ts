@@ -6,7 +6,7 @@ import { type Conversation, openLoggedIn } from "../../support/conversation";
 import { presentDirectory, putDirectory } from "../../support/directory";
 import { receivedElsewhere } from "../../support/elsewhere";
 import { fetchMail, token } from "../../support/mail";
-import { until } from "../../support/outage";
+import { restartRspamd } from "../../support/outage";
 import { domain, login, onHost, secondDomain, target } from "../../support/target";
 
 const alice = login(`alice@${domain}`);
@@ -22,11 +22,6 @@ async function say(session: Conversation, from: string, headers: string) {
   }
   const text = headers.replace(/\n/g, "\r\n");
   return session.say(`${text}\r\nTo: ${bob.user}\r\n\r\nHello.\r\n.`);
-}
-
-async function startAnew(): Promise<void> {
-  onHost("systemctl restart rspamd");
-  await until("Rspamd", 30, () => onHost("ss -xl").includes("rspamd/milter.sock"));
 }
 
 const encoded = (text: string) => `=?utf-8?B?${Buffer.from(text).toString("base64")}?=`;
@@ -122,12 +117,12 @@ describe("a user", () => {
     const map = "/var/lib/mail-host/senders.map";
     onHost(`mv ${map} ${map}.away`);
     try {
-      await startAnew();
+      await restartRspamd();
       const { code } = await say(session, alice.user, `From: ${alice.user}\nSubject: ${word}`);
       expect(code).toBe(451);
     } finally {
       onHost(`mv ${map}.away ${map}`);
-      await startAnew();
+      await restartRspamd();
     }
   });
 });
