@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { explained, runCommand, UsageError } from "./command-line";
 import { commentOf } from "./preview/comment";
 import { compare } from "./preview/compare";
 import { type PublicConfiguration, publicConfiguration, zonesOf } from "./preview/configuration";
@@ -16,8 +17,6 @@ import { openStage } from "./preview/stage";
 const usage = `usage: npm run preview -- [--base <ref>] [--stack <stack>] [--json] [--output <file>]
        Compares the working tree with the commit where it left --base (origin/main, or main).
        Ends with 0, or with 1 for what must not be merged.`;
-
-class UsageError extends Error {}
 
 const options = {
   base: { type: "string" },
@@ -119,14 +118,12 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(name, () => interrupt.abort());
 }
 
-main(interrupt.signal).then(
-  (status) => {
-    process.exitCode = status;
-  },
-  (error: unknown) => {
-    const message = error instanceof Error ? error.message : String(error);
-    const isUsage = error instanceof UsageError || (error instanceof TypeError && "code" in error);
-    process.stderr.write(isUsage ? `${message}\n${usage}\n` : `${message}\n`);
-    process.exitCode = interrupt.signal.aborted ? 130 : isUsage ? 64 : 1;
-  },
-);
+runCommand(async () => {
+  try {
+    return await main(interrupt.signal);
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+    process.stderr.write(`${explained(error)}\n`);
+    return 130;
+  }
+}, usage);

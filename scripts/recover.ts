@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
 import { apis } from "./clouds/api";
+import { runCommand } from "./command-line";
 import { lockIn, type Pulumi, pulumiOn } from "./pulumi";
 import { findAtCloudflare, findAtHetzner } from "./recovery/clouds";
 import {
@@ -160,14 +161,4 @@ async function main(): Promise<number> {
   return recovery.leftAlone.length === 0 ? 0 : 1;
 }
 
-main().then(
-  (status) => {
-    process.exitCode = status;
-  },
-  (error: unknown) => {
-    const message = error instanceof Error ? error.message : String(error);
-    const isUsage = error instanceof TypeError && "code" in error;
-    process.stderr.write(isUsage ? `${message}\n${usage}\n` : `${message}\n`);
-    process.exitCode = isUsage ? 64 : 1;
-  },
-);
+runCommand(main, usage);

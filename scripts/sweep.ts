@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { apis, type Clouds } from "./clouds/api";
 import { findMarked } from "./clouds/marked";
 import { plan, remove } from "./clouds/removal";
+import { runCommand } from "./command-line";
 import { enterLab } from "./in-lab";
 import { pulumiOn } from "./pulumi";
 import { keptStack, removedLine, type Sweep, sweepText, told, toldLeftAlone } from "./sweep/report";
@@ -116,14 +117,4 @@ async function main(): Promise<number> {
   return swept.leftAlone.length + swept.remaining.length + swept.unseen.length === 0 ? 0 : 1;
 }
 
-main().then(
-  (status) => {
-    process.exitCode = status;
-  },
-  (error: unknown) => {
-    const message = error instanceof Error ? error.message : String(error);
-    const isUsage = error instanceof TypeError && "code" in error;
-    process.stderr.write(isUsage ? `${message}\n${usage}\n` : `${message}\n`);
-    process.exitCode = isUsage ? 64 : 1;
-  },
-);
+runCommand(main, usage);

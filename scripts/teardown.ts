@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { z } from "zod";
 import { apis, type Clouds, refused, request } from "./clouds/api";
 import { findMarked, type Marked } from "./clouds/marked";
+import { runCommand } from "./command-line";
 import { enterLab } from "./in-lab";
 import { pulumiOn } from "./pulumi";
 import { askHost, type Losses, lossesOf, lossesText } from "./teardown/losses";
@@ -168,14 +169,4 @@ async function main(): Promise<number> {
   });
 }
 
-main().then(
-  (status) => {
-    process.exitCode = status;
-  },
-  (error: unknown) => {
-    const message = error instanceof Error ? error.message : String(error);
-    const isUsage = error instanceof TypeError && "code" in error;
-    process.stderr.write(isUsage ? `${message}\n${usage}\n` : `${message}\n`);
-    process.exitCode = isUsage ? 64 : 1;
-  },
-);
+runCommand(main, usage);

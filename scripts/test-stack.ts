@@ -20,6 +20,7 @@ import { installScanner } from "../test/support/install-tools";
 import { apis } from "./clouds/api";
 import { findMarked, zonesAt } from "./clouds/marked";
 import { remove } from "./clouds/removal";
+import { explained, runCommand, UsageError } from "./command-line";
 import { enterLab } from "./in-lab";
 import { lockIn, pulumiOn } from "./pulumi";
 import { configurationFile, forget, stackNames } from "./sweep/states";
@@ -44,8 +45,6 @@ const usage = `usage: npm run test-stack -- [up | verify | down] [--name test-<w
   down      destroys it, and proves that nothing is left
   (none)    all three, and the last whatever happens
 `;
-
-class UsageError extends Error {}
 
 const options = {
   name: { type: "string" },
@@ -258,8 +257,6 @@ async function down(run: Run): Promise<number> {
   return 1;
 }
 
-const explained = (error: unknown) => (error instanceof Error ? error.message : String(error));
-
 /** All of it. Whatever happens in between, the stack goes. */
 async function whole(run: Run): Promise<number> {
   let status = 1;
@@ -344,14 +341,4 @@ async function main(): Promise<number> {
   }
 }
 
-main().then(
-  (status) => {
-    process.exitCode = status;
-  },
-  (error: unknown) => {
-    const message = explained(error);
-    const isUsage = error instanceof UsageError || (error instanceof TypeError && "code" in error);
-    process.stderr.write(isUsage ? `${message}\n${usage}` : `${message}\n`);
-    process.exitCode = isUsage ? 64 : 1;
-  },
-);
+runCommand(main, usage);

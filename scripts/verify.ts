@@ -5,6 +5,7 @@ import { getServers } from "node:dns";
 import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
+import { runCommand, UsageError } from "./command-line";
 import { pulumiOn } from "./pulumi";
 import { judgeAll } from "./verify/check";
 import { checks } from "./verify/checks";
@@ -16,8 +17,6 @@ import { namedSubject, subjectOf } from "./verify/subject";
 const usage = `usage: npm run verify -- [--stack <stack> | --host <name> --domain <domain>…]
          [--resolver <address>] [--ca <file>] [--user <address>] [--short | --json]
        The user's password is read from MAIL_HOST_PASSWORD, or from standard input.`;
-
-class UsageError extends Error {}
 
 const options = {
   stack: { type: "string", short: "s" },
@@ -79,15 +78,4 @@ async function main(): Promise<number> {
   return counts(judged).fail === 0 ? 0 : 1;
 }
 
-main().then(
-  (status) => {
-    // Connections that a host holds open must not hold up the end.
-    process.exitCode = status;
-  },
-  (error: unknown) => {
-    const message = error instanceof Error ? error.message : String(error);
-    const isUsage = error instanceof UsageError || (error instanceof TypeError && "code" in error);
-    process.stderr.write(isUsage ? `${message}\n${usage}\n` : `${message}\n`);
-    process.exitCode = isUsage ? 64 : 1;
-  },
-);
+runCommand(main, usage);

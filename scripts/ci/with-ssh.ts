@@ -6,6 +6,7 @@ import { isIPv4 } from "node:net";
 import { constants } from "node:os";
 import { parseArgs } from "node:util";
 import { type Api, apis } from "../clouds/api";
+import { runCommand, UsageError } from "../command-line";
 import { pulumiOn } from "../pulumi";
 import { closeSsh, openSsh, runningServers, untilOpen } from "./ssh-access";
 
@@ -16,8 +17,6 @@ const usage = `usage: npx tsx scripts/ci/with-ssh.ts --stack <stack> [--address 
 const whoAmI = "https://1.1.1.1/cdn-cgi/trace";
 
 const answerMilliseconds = 60_000;
-
-class UsageError extends Error {}
 
 async function ownAddress(): Promise<string> {
   const answer = await fetch(whoAmI, { signal: AbortSignal.timeout(30_000) });
@@ -40,7 +39,7 @@ async function hetznerOf(stack: string): Promise<Api> {
 }
 
 /** The command's exit status; a signal that reaches this process reaches the command too. */
-function runCommand([program = "", ...args]: readonly string[]): Promise<number> {
+function startProgram([program = "", ...args]: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: "inherit" });
     const pass = (signal: NodeJS.Signals) => void child.kill(signal);
@@ -97,20 +96,11 @@ async function main(): Promise<number> {
     say(`open to ${address}`);
     for (const host of await runningServers(api, name))
       await untilOpen(host, { port: 22, limitMilliseconds: answerMilliseconds });
-    return interrupted ? 130 : await runCommand(positionals);
+    return interrupted ? 130 : await startProgram(positionals);
   } finally {
     const closed = await closeSsh(api, { stack: name });
     say(`closed ${closed.join(", ")}`);
   }
 }
 
-main().then(
-  (status) => {
-    process.exitCode = status;
-  },
-  (error: unknown) => {
-    const message = error instanceof Error ? error.message : String(error);
-    console.error(error instanceof UsageError ? `${message}\n${usage}` : message);
-    process.exitCode = error instanceof UsageError ? 64 : 1;
-  },
-);
+runCommand(main, usage);
