@@ -229,6 +229,8 @@ export async function releaseVolumeStore(paths: LabPaths): Promise<void> {
     for (const { device } of under) {
       const volumes = await loopDevicesOn(device.replace("/dev/loop", `${loopMajor}:`));
       for (const volume of volumes) await attempt(["losetup", "--detach", volume.device]);
+      // Of a supervisor that died before it mounted it; mounted, it goes with its last mount.
+      await attempt(["losetup", "--detach", device]);
     }
     return under.length > 0 ? undefined : true;
   });

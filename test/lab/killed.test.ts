@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { labTokens } from "../../lab/engine-run";
 import { ownProgram, runningPid, signal } from "../../lab/host/processes";
-import { attempt, pause } from "../../lab/host/run";
+import { attempt, pause, run } from "../../lab/host/run";
 import { openLab } from "../../lab/lab";
 import { cloudOf, idOf, noTraces, soon, tracesOf } from "./lab-support";
 
@@ -117,6 +117,19 @@ describe.skipIf(process.getuid?.() !== 0)(`a lab whose up is killed (seed ${seed
         throw tell({ round, wholeUp, first, second }, error);
       }
     }
+  });
+
+  it("lets go of the volumes' file system where it died just before mounting it", async () => {
+    const diesBeforeMounting = async () => {
+      await kill(["supervisor"]);
+      await run(["losetup", "--find", `${lab.paths.volumes}.xfs`]);
+    };
+    await succeed("up");
+    await diesBeforeMounting();
+    await succeed("up");
+    await diesBeforeMounting();
+    await succeed("down");
+    expect(await tracesOf(lab)).toEqual(noTraces);
   });
 
   it("is repaired and removed in the same way where it has no machines", async () => {
