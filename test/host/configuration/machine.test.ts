@@ -40,6 +40,30 @@ describe("the machine", () => {
     onHost("/usr/local/sbin/mail-wait 60");
     expect(onHost("systemctl --failed --no-legend --plain").trim()).toBe("");
   });
+
+  it("starts no daemon while packages are being installed", () => {
+    const said = onHost("journalctl --no-pager --output=cat");
+    const from = said.indexOf("mail-install: install all packages");
+    const to = said.indexOf("mail-install: make keys", from);
+    expect(from).toBeGreaterThan(-1);
+    expect(to).toBeGreaterThan(from);
+    expect(said.slice(from, to)).toContain("Setting up postfix ");
+    expect(
+      said
+        .slice(from, to)
+        .match(/^Start(ing|ed) (postfix|dovecot|mariadb|nginx|unbound|fail2ban|postsrsd)\b.*/gm),
+    ).toBeNull();
+  });
+
+  it.each(["mail-dkim", "mail-certificates"])(
+    "lets %s wait for its time when systemd is reloaded, as each upgraded package does",
+    (timer) => {
+      const lastRun = `systemctl show --property=LastTriggerUSecMonotonic --value ${timer}.timer`;
+      const runs = onHost(`for i in {1..6}; do systemctl daemon-reload; ${lastRun}; done`);
+      // Its time may come while these reloads go on, once.
+      expect(new Set(runs.trim().split("\n")).size).toBeLessThanOrEqual(2);
+    },
+  );
 });
 
 describe("the generated database password", () => {
