@@ -1,6 +1,6 @@
 // A first deployment that is interrupted at each of its stages: by a power cut of the operator's
-// machine, by clouds that refuse, by SSH that breaks. Every time the next `pulumi up` goes on, and in
-// the end there is one mail host, which `pulumi destroy` removes.
+// machine or of the host, by clouds that refuse, by SSH that breaks. Every time the next `pulumi up`
+// goes on, and in the end there is one mail host, which `pulumi destroy` removes.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { zoneIdOf } from "../../lab/clouds/cloudflare";
@@ -291,7 +291,7 @@ describe("an engine that is killed", () => {
   it("every time: `pulumi destroy` removes it all", leavesNothing);
 });
 
-describe("clouds that refuse and SSH that breaks", () => {
+describe("clouds that refuse, SSH that breaks, and a host that loses its power", () => {
   const stages: [what: string, order: () => Promise<void>][] = [
     ["the zones", () => refuse(lab, "cloudflare", "/zones/", 3, "GET")],
     [
@@ -315,6 +315,25 @@ describe("clouds that refuse and SSH that breaks", () => {
     await pardon(lab);
     expect(status).not.toBe(0);
     expect(said).toMatch(/not available at the moment/);
+  });
+
+  it("stop `pulumi up` while the host installs itself: its power is cut as its database is made", async () => {
+    const stopped = up(lab);
+    await during(stopped, servedBy(".*/mail-wait"));
+    await during(
+      stopped,
+      untilOnHost("a database half made", "test -e /var/lib/mysql/mysql/user.frm"),
+    );
+    const [{ id }] = (await inventory(lab, zones)).servers;
+    await ask(lab, "hcloud", "POST", `/servers/${id}/actions/poweroff`);
+    await until("a server that is off", 60, async () => {
+      const [{ status }] = (await inventory(lab, zones)).servers;
+      return status === "off" || undefined;
+    });
+    await ask(lab, "hcloud", "POST", `/servers/${id}/actions/poweron`);
+    const { status, said } = await stopped;
+    expect(status).not.toBe(0);
+    expect(said).toMatch(/mail-host-ready.*error: /);
   });
 
   it("stop `pulumi up` while the host proves itself: a connection breaks", async () => {
@@ -350,6 +369,8 @@ describe("clouds that refuse and SSH that breaks", () => {
   it("are over: a plain `pulumi up` finishes the deployment", async () => {
     expect((await up(lab)).status).toBe(0);
     await mailIsUp();
+    // Names each table of which anything is lost.
+    expect((await onHost("mariadb-check --all-databases --silent")).stdout).toBe("");
   });
 
   it("are over: `pulumi destroy` removes it all", leavesNothing);
