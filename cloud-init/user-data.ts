@@ -16,11 +16,15 @@ export function renderUserData(settings: HostSettings): string {
   return asSent(cloudConfig(settings.hostname, files), files);
 }
 
-/** Without the lines that are comments alone: their readers are here, and user data has room for 32 KiB. */
+/**
+ * Without the lines that are comments alone, and without the reasons for which a shell script ignores a
+ * failure (`|| true # why`): their readers are here, and user data has room for 32 KiB.
+ */
 export function withoutComments(text: string): string {
   return text
     .split("\n")
     .filter((line) => !/^\s*(#|--)(\s|$)/.test(line))
+    .map((line) => line.replace(/( \|\| true)\s+#.*$/, "$1"))
     .join("\n");
 }
 

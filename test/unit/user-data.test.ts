@@ -92,6 +92,13 @@ describe("the cloud-config", () => {
     expect(withoutComments(text)).toBe('#!/bin/sh\nx # y\n  #z\n--long\n\necho "#"\n');
   });
 
+  it("leaves no reason behind `|| true`", () => {
+    const text = "kill 7 || true   # gone already\nmay_fail || true\nmay_fail || truely # so\n";
+    expect(withoutComments(text)).toBe(
+      "kill 7 || true\nmay_fail || true\nmay_fail || truely # so\n",
+    );
+  });
+
   it("gives a file to root alone as long as its group does not exist", () => {
     const modes = Object.fromEntries(
       config.write_files.map((entry: { path: string; permissions: string }) => [
